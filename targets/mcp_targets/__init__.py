@@ -1,0 +1,1 @@
+"""The targets that ship with mcp-pack, one folder each."""
