@@ -1,0 +1,206 @@
+"""What goes into the pipeline and what comes out, as frozen data that a command can print."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mcp_packager.progress import Progress, Silent
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Which project, stage and targets a command is about.
+
+    ``targets`` is what ``--target`` named; empty means every ``[target.*]`` of the manifest, else ``local``.
+    ``locked`` refuses to change ``mcp-tool.lock``.
+    """
+
+    project: Path
+    stage: str = "default"
+    targets: tuple[str, ...] = ()
+    locked: bool = False
+    progress: Progress = field(default_factory=Silent)
+
+
+@dataclass(frozen=True, slots=True)
+class LockReport:
+    """What ``mcp-pack lock`` did. ``changes`` maps a package to ``(old, new)``, ``None`` where it was or is not there."""
+
+    path: Path
+    written: bool
+    packages: int
+    platforms: tuple[str, ...]
+    changes: Mapping[str, tuple[str | None, str | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeLine:
+    """One difference between two contracts, for people."""
+
+    kind: str
+    name: str
+    breaking: bool
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The contract against the last release on one target; ``release`` is ``None`` where there is none."""
+
+    target: str
+    release: int | None
+    changes: tuple[ChangeLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What the tool shows its clients, what to know about it, and what changed since the last release."""
+
+    name: str
+    version: str
+    stage: str
+    contract_hash: str
+    tools: tuple[str, ...]
+    resources: tuple[str, ...]
+    prompts: tuple[str, ...]
+    notes: tuple[str, ...]
+    comparisons: tuple[Comparison, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BuildReport:
+    """One target's artifact. ``artifact`` is the content of ``artifact.json``; ``seconds`` names each stage's share."""
+
+    target: str
+    folder: Path
+    artifact: Mapping[str, Any]
+    files: tuple[Path, ...]
+    untracked: tuple[str, ...]
+    seconds: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanReport:
+    """What a deploy would change. ``plan`` is the engine's plan; ``text`` is it drawn without colour."""
+
+    target: str
+    stage: str
+    plan: Mapping[str, Any]
+    text: str
+    changes_due: bool
+    contract: Comparison
+
+
+@dataclass(frozen=True, slots=True)
+class DeployReport:
+    """What a deploy left. ``changed`` is false where there was nothing to do."""
+
+    target: str
+    stage: str
+    changed: bool
+    release: int
+    version: str
+    digest: str
+    contract_hash: str
+    endpoint: Mapping[str, Any]
+    verified: tuple[str, ...]
+    unverified: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReport:
+    """How one deployment is. ``state`` is ``running``, ``stopped``, ``crashed``, ``starting`` or ``absent``."""
+
+    target: str
+    stage: str
+    state: str
+    release: int | None
+    version: str | None
+    digest: str | None
+    contract_hash: str | None
+    endpoint: Mapping[str, Any] | None
+    uptime_seconds: float | None
+    restarts: int | None
+    detail: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryLine:
+    """One release: who made it, when (RFC 3339, UTC), what it holds, how it ended."""
+
+    release: int
+    version: str
+    digest: str
+    contract_hash: str
+    when: str
+    who: str
+    outcome: str
+    current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DriftReport:
+    """What the world holds against what the last release says."""
+
+    target: str
+    stage: str
+    release: int | None
+    text: str
+    drifted: bool
+    plan: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class DestroyReport:
+    """What was removed and what was kept on purpose."""
+
+    target: str
+    stage: str
+    removed: tuple[str, ...]
+    kept: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InvokeReport:
+    """What a tool answered: the wire result, and whether the tool called it an error."""
+
+    tool: str
+    result: Mapping[str, Any]
+    is_error: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SecretLine:
+    """One declared secret: where it comes from and whether it is there. Never its value."""
+
+    name: str
+    source: str
+    required: bool
+    present: bool | None
+    description: str
+
+
+# The functions, one module a story (all take a Request first):
+#   lock.lock(request, *, upgrade: bool) -> LockReport
+#   check.check(request) -> CheckReport                       compares only where request.targets names a target
+#   build.build(request, *, output: Path | None) -> tuple[BuildReport, ...]
+#   test.test(request, *, arguments: Sequence[str]) -> int    pytest's exit code
+#   deploy.plan(request, *, allow_breaking: bool) -> tuple[PlanReport, ...]
+#   deploy.deploy(request, *, allow_breaking: bool, confirm: Callable[[str], bool]) -> tuple[DeployReport, ...]
+#   serve.run(request, *, transport, host, port, reload: bool) -> int
+#   invoke.invoke(request, *, tool, arguments: Mapping, url: str | None, headers: Mapping[str, str],
+#                 credentials: ClientCredentials | None) -> InvokeReport
+#   operate.status(request) -> tuple[StatusReport, ...]
+#   operate.logs(request, *, lines: int, follow: bool) -> Iterator[str]
+#   operate.history(request) -> Mapping[str, tuple[HistoryLine, ...]]    by target
+#   operate.drift(request) -> tuple[DriftReport, ...]
+#   operate.rollback(request, *, to: int | None) -> tuple[DeployReport, ...]
+#   operate.destroy(request, *, data: bool) -> tuple[DestroyReport, ...]
+#   operate.unlock(request) -> Mapping[str, str | None]       by target: whom it robbed, None where nobody held it
+#   operate.endpoint(request) -> Mapping[str, Any]            the current release's endpoint on the one target
+#   secrets.listing(request) -> tuple[SecretLine, ...]
+#   schema.schema() -> Mapping[str, Any];  schema.support() -> rows of the registry's table
