@@ -27,7 +27,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class LockReport:
-    """What ``mcp-pack lock`` did. ``changes`` maps a package to ``(old, new)``, ``None`` where it was or is not there."""
+    """What ``mcp-pack lock`` did. ``changes``: package to ``(old, new)``, ``None`` where it was or is not there."""
 
     path: Path
     written: bool
