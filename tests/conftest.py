@@ -1,0 +1,143 @@
+"""What every test has: a clean environment, its own folders, no network beyond this machine, and the real parts."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import shutil
+import socket
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import real_parts
+
+_MISSING = "real part missing"
+_SESSION = "MCP_PACK_TEST_SESSION"
+_FOREIGN = re.compile(r"^(AWS|AZURE|GOOGLE|GCLOUD|CLOUDSDK|KUBE|DOCKER|MCP|UV|PIP|GIT|XDG)_?")
+_KEPT = {"AWS_CA_BUNDLE", "GIT_SSL_CAINFO", "PIP_CERT", "MCP_PACK_TEST_CACHE", "MCP_PACK_PYTHONS", _SESSION}
+_LOOPBACK = re.compile(r"^(127\.\d+\.\d+\.\d+|::1|localhost|)$")
+_GIT = """[user]
+	name = Test Person
+	email = test@example.com
+[init]
+	defaultBranch = main
+[safe]
+	directory = *
+"""
+_count = itertools.count()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Set the process's environment once, before any test module is imported and before workers start."""
+    if _SESSION not in os.environ:
+        os.environ[_SESSION] = tempfile.mkdtemp(prefix="mcp-pack-tests-")
+        config.add_cleanup(lambda: _remove(Path(os.environ.pop(_SESSION))))
+        _clean_environment(Path(os.environ[_SESSION]))
+
+
+def _clean_environment(session: Path) -> None:
+    keep = {
+        "MCP_PACK_TEST_CACHE": str(real_parts.cache()),
+        "PYENV_ROOT": os.environ.get("PYENV_ROOT", str(Path.home() / ".pyenv")),
+    }
+    for name in list(os.environ):
+        if _FOREIGN.match(name) and name not in _KEPT:
+            del os.environ[name]
+    # Children compile as they do for users; where a machine switches that off, every start would take twice as long.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ.pop("FORCE_COLOR", None)
+    for name in ("home", "store", "data"):
+        (session / name).mkdir()
+    git = session / "home" / ".gitconfig"
+    git.write_text(_GIT)
+    os.environ.update(
+        keep
+        | {
+            "HOME": str(session / "home"),
+            "GIT_CONFIG_GLOBAL": str(git),
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "MCP_PACK_CACHE": str(session / "store"),
+            "MCP_PACK_HOME": str(session / "data"),
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "UV_PYTHON_DOWNLOADS": "never",
+            "NO_PROXY": "127.0.0.1,localhost,::1",
+            "NO_COLOR": "1",
+            "TERM": "dumb",
+            "LANG": "C.UTF-8",
+            "LC_ALL": "C.UTF-8",
+            "TZ": "UTC",
+        }
+    )
+
+
+def _remove(folder: Path) -> None:
+    # The store keeps its trees read-only, and a folder without write permission cannot be emptied.
+    for parent, _, _ in os.walk(folder):
+        Path(parent).chmod(stat.S_IRWXU)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give each test its own place for releases; the store of wheels and trees is the session's."""
+    place = Path(os.environ[_SESSION]) / "data" / f"{os.getpid()}-{next(_count)}"
+    monkeypatch.setenv("MCP_PACK_HOME", str(place))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _only_this_machine() -> Iterator[None]:
+    """Refuse connections and look-ups beyond loopback in this process; children are held by CI's network namespace."""
+    with pytest.MonkeyPatch.context() as patch:
+        real_connect, real_lookup = socket.socket.connect, socket.getaddrinfo
+
+        def connect(self: socket.socket, address: object) -> None:
+            if self.family in {socket.AF_INET, socket.AF_INET6} and isinstance(address, tuple):
+                _refuse_foreign(str(address[0]))
+            real_connect(self, address)  # type: ignore[arg-type]  # socket's own types leave the address open
+
+        def lookup(host: str | bytes | None, *rest: object, **named: object) -> object:
+            _refuse_foreign(host.decode() if isinstance(host, bytes) else host or "")
+            return real_lookup(host, *rest, **named)  # type: ignore[arg-type]  # passed on as they came
+
+        patch.setattr(socket.socket, "connect", connect)
+        patch.setattr(socket, "getaddrinfo", lookup)
+        yield
+
+
+def _refuse_foreign(host: str) -> None:
+    if not _LOOPBACK.match(host) and host != socket.gethostname():
+        raise ConnectionRefusedError(f"the tests talk to this machine only, not to {host}")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test by the name of its missing real part; in CI such a skip is a failure."""
+    for marker in item.iter_markers("real"):
+        for part in marker.args:
+            why = real_parts.missing(part)
+            if why is None:
+                continue
+            if os.environ.get("CI") and part not in real_parts.OPTIONAL_IN_CI:
+                pytest.fail(f"{_MISSING}: {part}: {why}", pytrace=False)
+            pytest.skip(f"{_MISSING}: {part}: {why}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Count the tests that a missing real part kept from running, part by part."""
+    counts: dict[str, int] = {}
+    for report in terminalreporter.stats.get("skipped", []):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
+        found = re.search(rf"{_MISSING}: ([^:]+):", reason)
+        if found:
+            counts[found[1]] = counts.get(found[1], 0) + 1
+    if counts:
+        terminalreporter.section("real parts that are not on this machine")
+        for part, number in sorted(counts.items()):
+            terminalreporter.line(f"{part}: {number} skipped ({real_parts.missing(part)})")

