@@ -1,0 +1,54 @@
+"""The config a running server reads: what of the manifest and the stage it must know, made from data alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from mcp_packager.target.identity import Identity
+from mcp_packager.target.values import Value
+
+if TYPE_CHECKING:
+    from mcp_packager.manifest import Manifest
+
+CONFIG_SCHEMA = 1
+
+
+def base_config(manifest: Manifest, target: str) -> dict[str, Any]:
+    """The part of ``config.json`` that follows from manifest and stage; the target adds what its place needs.
+
+    Every declared secret stands as ``{"env": NAME}``: where a target delivers it otherwise, it says so with
+    :func:`with_secrets`. Times are seconds.
+    """
+    serve = manifest.serve
+    document: dict[str, Any] = {
+        "path": serve.path,
+        "public_url": serve.public_url,
+        "timeout": serve.timeout,
+        "concurrency": serve.concurrency,
+        "auth": None if serve.auth is None else serve.auth.model_dump(mode="json", exclude_defaults=True),
+    }
+    return {
+        "schema": CONFIG_SCHEMA,
+        "stage": manifest.stage,
+        "target": target,
+        "serve": document,
+        "env": dict(manifest.env),
+        "secrets": {name: {"env": name} for name in manifest.secrets},
+    }
+
+
+def with_secrets(config: Mapping[str, Any], places: Mapping[str, Value]) -> dict[str, Any]:
+    """The config with each secret's place; ``places`` holds ``{"file": …}`` or ``{"env": …}``, Refs allowed."""
+    return {**config, "secrets": dict(places)}
+
+
+def with_serve(config: Mapping[str, Any], **settings: Value) -> dict[str, Any]:
+    """The config with some of the server's settings changed."""
+    return {**config, "serve": {**config["serve"], **settings}}
+
+
+def identity_of(manifest: Manifest) -> Identity:
+    """Whose the deployment is: project (default: the tool), tool and stage."""
+    tool = manifest.tool
+    return Identity(project=tool.project or tool.name, tool=tool.name, stage=manifest.stage)

@@ -1,0 +1,163 @@
+"""The target protocol: what one place to run tools declares and does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mcp_packager.progress import Progress, Silent
+from mcp_packager.target.artifact import Artifact
+from mcp_packager.target.identity import Identity
+from mcp_packager.target.resources import Resource
+from mcp_packager.target.world import World
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from mcp_packager.bundle import Bundle
+    from mcp_packager.errors import Problem
+    from mcp_packager.interpreters import Interpreter
+    from mcp_packager.manifest import Manifest
+    from mcp_packager.platforms import Platform
+
+TARGET_API = 1
+"""The version of this protocol. A target that declares another one is refused."""
+
+
+class Level(StrEnum):
+    """What a target does with a portable manifest key."""
+
+    HONOURS = "honours"
+    """The key does here what its documentation says."""
+    MAPS = "maps"
+    """The key becomes something of the platform's own; the word says what."""
+    REFUSES = "refuses"
+    """Setting the key is a problem here; the word says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """One cell of the support table. ``word`` is a phrase; empty only for ``honours``."""
+
+    level: Level
+    word: str = ""
+
+
+HONOURS = Support(Level.HONOURS)
+
+
+def maps(word: str) -> Support:
+    """The key becomes something else here: say what, in a phrase."""
+    return Support(Level.MAPS, word)
+
+
+def refuses(word: str) -> Support:
+    """The key cannot be kept here: say why, in a phrase."""
+    return Support(Level.REFUSES, word)
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a target can do. ``candidate``: new code runs before clients reach it; ``weights``: traffic can be shared."""
+
+    candidate: bool = False
+    weights: bool = False
+    records: bool = True
+    logs: bool = True
+    stdio: bool = False
+
+
+@dataclass(frozen=True)
+class About:
+    """What a target says of itself.
+
+    ``support`` names every portable manifest key. ``options`` models ``[target.NAME]``. ``warning`` is said at
+    every deploy: what a user must know, such as that nothing is isolated.
+    """
+
+    name: str
+    api: int
+    summary: str
+    options: type[BaseModel]
+    support: Mapping[str, Support]
+    capabilities: Capabilities = Capabilities()
+    warning: str = ""
+
+
+@dataclass(frozen=True)
+class BuildInput:
+    """What a target builds its artifact from. ``output`` is the target's own folder, which exists and is empty."""
+
+    manifest: Manifest
+    options: Any
+    bundles: Mapping[Platform, Bundle]
+    contract: Mapping[str, Any]
+    output: Path
+    progress: Progress = field(default_factory=Silent)
+
+
+@dataclass(frozen=True)
+class DesiredInput:
+    """What desired state is made from. ``interpreters`` are those that :meth:`Target.platforms` answered."""
+
+    manifest: Manifest
+    options: Any
+    identity: Identity
+    artifact: Artifact
+    config: Mapping[str, Any]
+    interpreters: Mapping[Platform, Interpreter] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class WorldInput:
+    """What a target reaches its world with.
+
+    ``manifest``, ``artifact`` and ``bundles`` are there for a deploy; looking at or removing what is deployed needs
+    none of them. ``output`` is the folder that holds the artifact.
+    """
+
+    identity: Identity
+    options: Any = None
+    manifest: Manifest | None = None
+    artifact: Artifact | None = None
+    bundles: Mapping[Platform, Bundle] = field(default_factory=dict)
+    output: Path | None = None
+    environ: Mapping[str, str] = field(default_factory=dict)
+    """The packager's environment: where ``env:`` secrets come from. Read only in apply."""
+    progress: Progress = field(default_factory=Silent)
+
+
+class Target(Protocol):
+    """One place to run tools. Nothing here writes to the world but what :meth:`world` answers."""
+
+    @property
+    def about(self) -> About:
+        """What it says of itself."""
+        ...
+
+    def check(self, manifest: Manifest, options: Any) -> tuple[Problem, ...]:
+        """What in the manifest this target cannot do, beyond the refused keys."""
+        ...
+
+    def platforms(self, manifest: Manifest, options: Any) -> tuple[tuple[Platform, Interpreter], ...]:
+        """The platforms it needs bundles for, each with an interpreter of that minor version.
+
+        Raises:
+            UserError: no interpreter fits.
+        """
+        ...
+
+    def build(self, request: BuildInput) -> Artifact:
+        """Write the artifact into ``request.output``; the caller writes ``artifact.json`` beside it."""
+        ...
+
+    def desired(self, request: DesiredInput) -> tuple[Resource, ...]:
+        """What should be in the world. Pure: the same input, the same answer; no look at clock, disk or network."""
+        ...
+
+    def world(self, request: WorldInput) -> World:
+        """The seam to where it runs. Making it reads and writes nothing."""
+        ...
