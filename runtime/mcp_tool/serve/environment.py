@@ -1,0 +1,69 @@
+"""What the author's code finds around it: import paths, environment variables, secrets."""
+
+import os
+import site
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mcp_tool.config import Config
+from mcp_tool.serve.problem import StartProblem
+
+
+def open_paths(bundle: Path) -> None:
+    """Make `lib/` and `app/` importable, in front, unless the command that started us did so already.
+
+    `.pth` files of `lib/` count as they do in a site-packages folder: artifacts start with `-S`, which skips them.
+    """
+    library, application = bundle / "lib", bundle / "app"
+    for folder in (library, application):  # app last, so that it ends up first
+        if folder.is_dir() and str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
+    if library.is_dir() and any(library.glob("*.pth")):
+        site.addsitedir(str(library))
+
+
+def enter(config: Config, tool: Mapping[str, Any]) -> Mapping[str, str]:
+    """Set the environment for the author's code and read the declared secrets.
+
+    A secret declared `as: "env"` is an environment variable of its name; one declared `as: "file"` has its path
+    there. The values of variables come from the config, which wins over what the process was started with.
+
+    Returns:
+        Name and value of every secret that has one.
+
+    Raises:
+        StartProblem: Required secrets are missing; all of them are named, none is shown.
+    """
+    os.environ.update(config.env)
+    values: dict[str, str] = {}
+    missing: list[str] = []
+    for name, declared in (tool.get("secrets") or {}).items():
+        reference = config.secret(name)
+        value = reference.read()
+        if value is None:
+            if declared.get("required", True):
+                missing.append(f"{name} ({reference})")
+            continue
+        values[name] = value
+        if declared.get("as", "env") == "env":
+            os.environ[name] = value
+        else:
+            os.environ[name] = str(reference.file or _private_file(name, value))
+    if missing:
+        raise StartProblem(
+            f"required secrets have no value: {', '.join(sorted(missing))}",
+            "set them where the config says, or mark them required = false in the manifest",
+        )
+    return values
+
+
+def _private_file(name: str, value: str) -> Path:
+    """The secret as a file that only this user can read, for a value that came by environment variable."""
+    folder = Path(tempfile.mkdtemp(prefix="mcp-tool-"))
+    path = folder / name
+    path.write_text(value, encoding="utf-8")
+    path.chmod(0o600)
+    return path

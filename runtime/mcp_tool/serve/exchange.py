@@ -1,0 +1,139 @@
+"""One request as the author's side sees it: the runtime's `Wire` over the SDK's request context."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import mcp_types as types
+from mcp.server.connection import allowed_log_levels
+from mcp.server.context import ServerRequestContext
+from mcp.server.subscriptions import SubscriptionBus
+from mcp.shared.message import ServerMessageMetadata
+from mcp.shared.subscriptions import event_from_wire, event_to_notification
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from pydantic import BaseModel
+from starlette.requests import HTTPConnection
+
+PRINCIPAL: Final = "mcp_tool.principal"
+"""Key in the ASGI scope under which the HTTP shell leaves who is calling."""
+
+_ASKING: Final[Mapping[str, tuple[type[BaseModel], type[BaseModel]]]] = {
+    "elicitation/create": (types.ElicitRequest, types.ElicitResult),
+    "sampling/createMessage": (types.CreateMessageRequest, types.CreateMessageResult),
+    "roots/list": (types.ListRootsRequest, types.ListRootsResult),
+}
+
+_LEVELS: Final = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
+
+
+@dataclass
+class LogLevel:
+    """What `logging/setLevel` last asked for; it lasts as long as the process, so on stdio as long as the client."""
+
+    level: str = "debug"
+
+    def lets_through(self, level: str) -> bool:
+        """Whether a message of that level is wanted."""
+        return _LEVELS.index(level) >= _LEVELS.index(self.level)
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """The way back to the client for one request. Implements `mcp_tool.wire.Wire`."""
+
+    context: ServerRequestContext[Any, Any]
+    bus: SubscriptionBus
+    log_level: LogLevel
+
+    @property
+    def request_id(self) -> str | int | None:
+        """The JSON-RPC id."""
+        return self.context.request_id
+
+    @property
+    def protocol_version(self) -> str:
+        """The protocol version this request is served at, such as "2026-07-28"."""
+        return self.context.protocol_version
+
+    @property
+    def principal(self) -> Any:
+        """Who is calling, as the HTTP shell found out; None where nobody asked."""
+        request: HTTPConnection | None = self.context.request
+        return None if request is None else request.scope.get(PRINCIPAL)
+
+    @property
+    def headers(self) -> Mapping[str, str] | None:
+        """The HTTP request's headers by lower-case name; None on stdio."""
+        request: HTTPConnection | None = self.context.request
+        return None if request is None else request.headers
+
+    @property
+    def client_capabilities(self) -> Mapping[str, Any]:
+        """What the client declared, in wire form; empty where it declared nothing."""
+        declared = self.context.session.client_capabilities
+        return {} if declared is None else declared.model_dump(by_alias=True, mode="json", exclude_none=True)
+
+    @property
+    def input_responses(self) -> Mapping[str, Any]:
+        """The client's answers to what an earlier round of this call asked."""
+        return (self.context.params or {}).get("inputResponses") or {}
+
+    @property
+    def request_state(self) -> str | None:
+        """What an earlier round of this call left, already verified and opened."""
+        return (self.context.params or {}).get("requestState")
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether the client can be asked while the call runs: older protocol versions, over stdio."""
+        return self.context.session.can_send_request
+
+    async def progress(self, progress: float, total: float | None = None, message: str | None = None) -> None:
+        """Report progress; nothing is sent to a client that did not ask for it."""
+        await self.context.session.report_progress(progress, total, message)
+
+    async def log(self, level: str, data: Any, logger: str | None = None) -> None:
+        """Send a log message for this request, if the client wants that level."""
+        if level not in allowed_log_levels(self.protocol_version, self.context.meta):
+            return
+        if self.protocol_version not in MODERN_PROTOCOL_VERSIONS and not self.log_level.lets_through(level):
+            return
+        params = types.LoggingMessageNotificationParams.model_validate({"level": level, "data": data, "logger": logger})
+        await self.context.session.send_notification(
+            types.LoggingMessageNotification(params=params), related_request_id=self.context.request_id
+        )
+
+    async def ask(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Ask the client and wait for its answer (only where `can_ask`).
+
+        Args:
+            method: "elicitation/create", "sampling/createMessage" or "roots/list".
+            params: The request's params in wire form.
+
+        Returns:
+            The client's result in wire form.
+        """
+        request_type, result_type = _ASKING[method]
+        request = request_type.model_validate({"method": method, "params": dict(params)}, by_name=False)
+        result = await self.context.session.send_request(
+            request,  # type: ignore[arg-type]  # one of the three types of _ASKING
+            result_type,
+            metadata=ServerMessageMetadata(related_request_id=self.context.request_id),
+        )
+        return result.model_dump(by_alias=True, mode="json", exclude_none=True)
+
+    async def notify(self, method: str, params: Mapping[str, Any] | None = None) -> None:
+        """Tell subscribed clients that a list or a resource changed.
+
+        Args:
+            method: "notifications/{tools,prompts,resources}/list_changed" or "notifications/resources/updated".
+            params: `{"uri": …}` for an updated resource.
+        """
+        event = event_from_wire(method, dict(params or {}))
+        if event is None:
+            msg = f"no such event: {method} {json.dumps(dict(params or {}))}"
+            raise ValueError(msg)
+        await self.bus.publish(event)
+        if self.protocol_version not in MODERN_PROTOCOL_VERSIONS:
+            await self.context.session.send_notification(event_to_notification(event, {}))

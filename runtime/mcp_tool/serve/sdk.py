@@ -1,0 +1,166 @@
+"""A tool of this runtime as an SDK server: every answer comes from the app or its contract, in wire form.
+
+The SDK brings the protocol: framing, versions, envelopes, header checks, sealing of multi-round-trip state.
+"""
+
+import contextlib
+import functools
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import mcp_types as types
+from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel import Server
+from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
+from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
+from mcp.server.transport_security import TransportSecuritySettings
+from mcp.shared.exceptions import MCPError
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+
+from mcp_tool.config import Config, Serve
+from mcp_tool.errors import RpcError
+from mcp_tool.serve.exchange import Exchange, LogLevel
+from mcp_tool.serve.problem import StartProblem
+from mcp_tool.serve.served import Served
+from mcp_tool.serve.shell import Application
+
+if TYPE_CHECKING:
+    from mcp_tool.app import App
+
+Context = ServerRequestContext[Any, Any]
+Handler = Callable[[Context, Any], Awaitable[dict[str, Any]]]
+
+LISTS = ("tools/list", "resources/list", "resources/templates/list", "prompts/list")
+
+
+def serve_app(app: "App", tool: Mapping[str, Any], contract: Mapping[str, Any], config: Config) -> Served:
+    """Put an app behind the SDK.
+
+    Args:
+        app: The author's tools, resources and prompts, loaded and not started.
+        tool: The `tool.json` document.
+        contract: The contract document; its `answers` are given to clients as they stand.
+        config: Where the server runs.
+    """
+    server = _server(app, tool, contract)
+    server.middleware.append(RequestStateBoundary(state_security(config), default_audience=server.name))
+
+    def application(settings: Serve) -> Application:
+        return streamable_http(server, settings)
+
+    @contextlib.asynccontextmanager
+    async def running() -> AsyncIterator[None]:
+        await app.start()
+        try:
+            yield
+        finally:
+            await app.stop()
+
+    return Served(server, application, running)
+
+
+def streamable_http(server: Server[Any], settings: Serve) -> Application:
+    """The SDK's ASGI application: no sessions, so that any replica answers; hosts are the shell's business."""
+    return server.streamable_http_app(
+        streamable_http_path=settings.path,
+        stateless_http=True,
+        max_request_body_size=settings.max_body,
+        transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
+    )
+
+
+def state_security(config: Config) -> RequestStateSecurity:
+    """The sealing of multi-round-trip state: with the deployment's shared keys, else with one of this process.
+
+    Raises:
+        StartProblem: A key is missing or shorter than 32 bytes.
+    """
+    keys = []
+    for reference in config.serve.state_keys:
+        key = reference.read()
+        if key is None or len(key.encode()) < 32:
+            raise StartProblem(
+                f"the state key in {reference} is missing or shorter than 32 bytes",
+                "deploy again, or put 32 random bytes (64 hexadecimal digits) there",
+            )
+        keys.append(key)
+    return RequestStateSecurity(keys=keys) if keys else RequestStateSecurity.ephemeral()
+
+
+def _server(app: "App", tool: Mapping[str, Any], contract: Mapping[str, Any]) -> Server[Any]:
+    schemas = {entry["name"]: entry["definition"].get("inputSchema") for entry in contract["tools"]}
+    server: Server[Any] = Server(
+        tool["name"],
+        version=tool.get("version") or "",
+        title=tool.get("title"),
+        description=tool.get("description"),
+        instructions=tool.get("instructions"),
+        get_tool_input_schema=schemas.get,
+    )
+    bus, log_level = InMemorySubscriptionBus(), LogLevel()
+
+    def exchange(context: Context) -> Exchange:
+        return Exchange(context, bus, log_level)
+
+    @_speaking_rpc
+    async def call_tool(context: Context, params: types.CallToolRequestParams) -> dict[str, Any]:
+        return await app.call_tool(params.name, params.arguments or {}, exchange(context))
+
+    @_speaking_rpc
+    async def read_resource(context: Context, params: types.ReadResourceRequestParams) -> dict[str, Any]:
+        return await app.read_resource(str(params.uri), exchange(context))
+
+    @_speaking_rpc
+    async def get_prompt(context: Context, params: types.GetPromptRequestParams) -> dict[str, Any]:
+        return await app.get_prompt(params.name, params.arguments or {}, exchange(context))
+
+    @_speaking_rpc
+    async def complete(context: Context, params: types.CompleteRequestParams) -> dict[str, Any]:  # noqa: ARG001
+        wire = params.model_dump(by_alias=True, mode="json", exclude_none=True)
+        return await app.complete(wire["ref"], wire["argument"], wire.get("context") or {})
+
+    async def set_level(context: Context, params: types.SetLevelRequestParams) -> dict[str, Any]:  # noqa: ARG001
+        log_level.level = params.level
+        return {}
+
+    async def accept(context: Context, params: Any) -> dict[str, Any]:  # noqa: ARG001
+        # Older versions subscribe per connection; without sessions there is nothing to keep, and on
+        # stdio the one client gets every update.
+        return {}
+
+    server.add_request_handler("tools/call", types.CallToolRequestParams, call_tool)
+    server.add_request_handler("resources/read", types.ReadResourceRequestParams, read_resource)
+    server.add_request_handler("prompts/get", types.GetPromptRequestParams, get_prompt)
+    server.add_request_handler("completion/complete", types.CompleteRequestParams, complete)
+    server.add_request_handler("logging/setLevel", types.SetLevelRequestParams, set_level)
+    server.add_request_handler("resources/subscribe", types.SubscribeRequestParams, accept)
+    server.add_request_handler("resources/unsubscribe", types.UnsubscribeRequestParams, accept)
+    server.add_request_handler("subscriptions/listen", types.SubscriptionsListenRequestParams, ListenHandler(bus))
+    for method in LISTS:
+        server.add_request_handler(method, types.PaginatedRequestParams, _listing(contract["answers"], method))
+    return server
+
+
+def _speaking_rpc(handler: Handler) -> Handler:
+    """The runtime's own protocol error as the SDK's."""
+
+    @functools.wraps(handler)
+    async def speaking(context: Context, params: Any) -> dict[str, Any]:
+        try:
+            return await handler(context, params)
+        except RpcError as error:
+            raise MCPError(code=error.code, message=error.message, data=error.data) from error
+
+    return speaking
+
+
+def _listing(answers: Mapping[str, Any], method: str) -> Handler:
+    legacy, modern = answers["legacy"][method], answers["2026-07-28"][method]
+
+    async def listing(context: Context, params: Any) -> dict[str, Any]:  # noqa: ARG001
+        return dict(modern if context.protocol_version in MODERN_PROTOCOL_VERSIONS else legacy)
+
+    return listing
+
+
+__all__ = ["serve_app", "state_security", "streamable_http"]

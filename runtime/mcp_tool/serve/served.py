@@ -1,0 +1,33 @@
+"""What the transports serve, however it was written: a tool of this runtime, an MCPServer, a FastMCP server."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from mcp.server.lowlevel import Server
+from mcp.server.subscriptions import ListenHandler
+
+from mcp_tool.config import Serve
+from mcp_tool.serve.shell import Application
+
+
+@dataclass(frozen=True)
+class Served:
+    """One server, ready to be put behind a transport.
+
+    Attributes:
+        server: The SDK's server, for stdio.
+        application: Makes the SDK's ASGI application for the given settings; called once.
+        running: The author's own start and stop, entered around the transport.
+    """
+
+    server: Server[Any]
+    application: Callable[[Serve], Application]
+    running: Callable[[], AbstractAsyncContextManager[object]]
+
+    def close_listens(self) -> None:
+        """End every open `subscriptions/listen` stream with its proper last message."""
+        entry = self.server.get_request_handler("subscriptions/listen")
+        if entry is not None and isinstance(entry.handler, ListenHandler):
+            entry.handler.close()

@@ -1,0 +1,154 @@
+"""From files to a serving process: config, environment, the author's code, the transport. One story, once."""
+
+import asyncio
+import gc
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
+
+from mcp_tool.errors import ContractError, EntrypointError, SettingsError
+from mcp_tool.serve.problem import StartProblem
+
+if TYPE_CHECKING:
+    from mcp_tool.config import Config
+    from mcp_tool.serve.served import Served
+
+Transport = Literal["stdio", "http"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asked for.
+
+    Attributes:
+        bundle: The folder with `tool.json`, `app/` and, in artifacts, `lib/` and `contract.json`.
+        config: The `config.json` file; None for defaults.
+        host, port: Where HTTP listens; port 0 is any free one.
+    """
+
+    transport: Transport
+    bundle: Path
+    config: Path | None
+    host: str
+    port: int
+
+
+def serve(request: Request) -> NoReturn:
+    """Serve until the client or the system ends it; never returns. A start that fails exits 1 with one line."""
+    try:
+        match request.transport:
+            case "stdio":
+                _serve_stdio(request)
+            case "http":
+                _serve_http(request)
+    except StartProblem as problem:
+        problem.report()
+        _leave(1)
+    except EntrypointError as error:
+        StartProblem(error.what, error.fix, error.trace or None).report()
+        _leave(1)
+    except SettingsError as error:
+        StartProblem(str(error), "give them a value under [env] or [secrets] of the manifest").report()
+        _leave(1)
+    except ContractError as error:
+        StartProblem(str(error), "mend them, then build again").report()
+        _leave(1)
+    _leave(0)
+
+
+def _serve_stdio(request: Request) -> None:
+    # Both before anything heavy: the fork while there is one thread, the pipes before the author can print.
+    from mcp_tool.serve import guard  # noqa: PLC0415 - not before it is known that stdio is served
+
+    guard.start()
+    from mcp_tool.serve import stdio  # noqa: PLC0415 - after the fork
+
+    pipes = stdio.take_pipes()
+    _, served = _load(request)
+
+    async def run() -> None:
+        async with served.running():
+            await stdio.serve(served.server, pipes, _settle)
+
+    asyncio.run(run())
+
+
+def _serve_http(request: Request) -> None:
+    from mcp_tool.serve import http, log, shell  # noqa: PLC0415 - uvicorn is loaded only to serve HTTP
+    from mcp_tool.serve.names import Names  # noqa: PLC0415
+
+    bound = http.bind(request.host, request.port)
+    config, served = _load(request)
+    settings = config.serve
+    names = Names.of(request.host, settings.public_url, settings.allowed_hosts, settings.allowed_origins)
+    outer = shell.Shell(served.application(settings), settings, names)
+
+    def ready() -> None:
+        _settle()
+        log.info("listening", url=http.url(bound, settings.path))
+
+    async def run() -> None:
+        async with served.running():
+            await http.serve(outer, bound, served.close_listens, ready)
+
+    with asyncio.Runner(loop_factory=http.new_loop) as runner:
+        runner.run(run())
+
+
+def _load(request: Request) -> tuple["Config", "Served"]:
+    """Everything between the command line and the transport."""
+    gc.disable()  # collections during the imports find nothing and cost a twentieth of the start
+    from mcp_tool import config as configuration  # noqa: PLC0415 - pydantic, not before it is needed
+    from mcp_tool.serve import environment, log  # noqa: PLC0415
+
+    config = configuration.load(request.config)
+    log.configure(config.log.level)
+    tool = _read_json(request.bundle / "tool.json", "the bundle", "build it again, or name another with --bundle")
+    environment.open_paths(request.bundle)
+    secrets = environment.enter(config, tool)
+    if ":" in tool["entrypoint"]:
+        return config, _load_wrapped(tool, config, request.bundle)
+    return config, _load_app(tool, config, request.bundle, secrets)
+
+
+def _load_app(tool: Mapping[str, Any], config: "Config", bundle: Path, secrets: Mapping[str, str]) -> "Served":
+    from mcp_tool.app import App  # noqa: PLC0415
+    from mcp_tool.serve import sdk  # noqa: PLC0415
+
+    app = App.load(tool, secrets=secrets)
+    kept = bundle / "contract.json"
+    contract = _read_json(kept, "the contract", "build the bundle again") if kept.exists() else app.contract()
+    return sdk.serve_app(app, tool, contract, config)
+
+
+def _load_wrapped(tool: Mapping[str, Any], config: "Config", bundle: Path) -> "Served":
+    from mcp_tool.serve import author, wrapped  # noqa: PLC0415
+
+    return wrapped.serve_object(author.load_object(tool["entrypoint"], bundle / "app"), tool["entrypoint"], config)
+
+
+def _read_json(path: Path, name: str, fix: str) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise StartProblem(f"{name} has no {path.name}: {path}: {error.strerror}", fix) from None
+    except ValueError as error:
+        raise StartProblem(f"{path} is not JSON: {error}", fix) from None
+    if not isinstance(document, dict):
+        raise StartProblem(f"{path} is not a JSON object", fix)
+    return document
+
+
+def _settle() -> None:
+    """What was loaded stays: keep it out of every later collection."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+
+
+def _leave(code: int) -> NoReturn:
+    from mcp_tool.serve.stdio import leave  # noqa: PLC0415
+
+    leave(code)

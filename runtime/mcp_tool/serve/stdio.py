@@ -1,0 +1,163 @@
+"""MCP over standard input and output, both protocol eras; nothing the author prints reaches the wire.
+
+Descriptors 0 and 1 are taken away before the author's code is imported: from then on `print` goes to standard
+error, reading standard input gives the end of file, and the same holds for programs the author starts.
+
+How it ends: the end of input (or SIGTERM) lets calls in flight finish for a moment, then the server stops. A call
+that cannot be stopped, because it blocks a thread or the event loop, is cut off after `CUT_OFF` seconds. The guard
+(`guard.py`) stands behind all of it.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn, cast
+
+import anyio
+from anyio import AsyncFile, CapacityLimiter, to_thread
+
+if TYPE_CHECKING:
+    from mcp.server.lowlevel import Server
+
+QUIET = 1.0
+"""Seconds that calls in flight get to be answered after the end of input."""
+
+CUT_OFF = 2.5
+"""Seconds from the end of input to the end of the process, whatever still runs."""
+
+
+@dataclass(frozen=True)
+class Pipes:
+    """The client's two pipes, on descriptors that only the transport knows."""
+
+    read: int
+    write: int
+
+
+def take_pipes() -> Pipes:
+    """Move the client's pipes off descriptors 0 and 1; 0 then reads empty, 1 then writes to standard error."""
+    read, write = os.dup(0), os.dup(1)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    os.dup2(2, 1)
+    return Pipes(read, write)
+
+
+def cut_off_after(seconds: float) -> None:
+    """End the process in that many seconds unless it has ended by itself; safe to call more than once."""
+    timer = threading.Timer(seconds, os._exit, args=(0,))
+    timer.daemon = True
+    timer.start()
+
+
+def leave(code: int = 0) -> NoReturn:
+    """End the process without waiting for threads that a tool still blocks."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
+
+
+@dataclass
+class Wire:
+    """The two ends of the client's pipes, in the shape `mcp.server.stdio.stdio_server` reads and writes.
+
+    It counts what was asked and what was answered, so that the end of input does not swallow the answers to
+    what came right before it.
+    """
+
+    pipes: Pipes
+    _lines: asyncio.Queue[str | None] = field(default_factory=asyncio.Queue)
+    _open: set[str] = field(default_factory=set)
+    _answered: asyncio.Event = field(default_factory=asyncio.Event)
+    _writer: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
+
+    def start(self) -> None:
+        """Begin to read, in a thread of its own; call it on the event loop."""
+        loop = asyncio.get_running_loop()
+        threading.Thread(target=self._read, args=(loop,), name="stdin", daemon=True).start()
+
+    def _read(self, loop: asyncio.AbstractEventLoop) -> None:
+        def hand_over(line: str | None) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(self._lines.put_nowait, line)
+
+        with os.fdopen(self.pipes.read, "rb", closefd=False) as source, contextlib.suppress(OSError):
+            for line in source:
+                hand_over(line.decode("utf-8", errors="replace"))
+        cut_off_after(CUT_OFF)
+        hand_over(None)
+
+    def close(self) -> None:
+        """Take what was read so far as all there is."""
+        self._lines.put_nowait(None)
+
+    def __aiter__(self) -> "Wire":
+        return self
+
+    async def __anext__(self) -> str:
+        while (line := await self._lines.get()) is not None:
+            if line.strip():
+                self._note(line, asked=True)
+                return line
+        with anyio.move_on_after(QUIET):
+            while self._open:
+                self._answered.clear()
+                await self._answered.wait()
+        raise StopAsyncIteration
+
+    def _note(self, line: str, *, asked: bool) -> None:
+        try:
+            message = json.loads(line)
+        except ValueError:
+            return
+        match message:
+            case {"method": "notifications/cancelled", "params": {"requestId": identity}}:
+                self._open.discard(json.dumps(identity))
+            case {"method": _, "id": identity} if asked:
+                self._open.add(json.dumps(identity))
+            case {"id": identity} if not asked and "method" not in message:
+                self._open.discard(json.dumps(identity))
+        self._answered.set()
+
+    async def write(self, text: str) -> None:
+        """Write whole lines; a client that is gone is no error."""
+        with contextlib.suppress(OSError):
+            await to_thread.run_sync(self._write_all, text.encode(), limiter=self._writer)
+        self._note(text, asked=False)
+
+    def _write_all(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self.pipes.write, view) :]
+
+    async def flush(self) -> None:
+        """Nothing is held back."""
+
+
+async def serve(server: "Server[Any]", pipes: Pipes, ready: Callable[[], None]) -> None:
+    """Serve one client until it closes the pipe, or SIGTERM or SIGINT comes."""
+    from mcp.server.stdio import stdio_server  # noqa: PLC0415 - the SDK is loaded only by what serves
+
+    wire = Wire(pipes)
+    loop = asyncio.get_running_loop()
+
+    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a signal handler
+        cut_off_after(CUT_OFF)
+        loop.call_soon_threadsafe(wire.close)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    wire.start()
+    file = cast("AsyncFile[str]", wire)
+    async with stdio_server(stdin=file, stdout=file) as (read, write):
+        ready()
+        await server.run(read, write, server.create_initialization_options())
