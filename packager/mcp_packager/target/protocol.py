@@ -61,7 +61,10 @@ def refuses(word: str) -> Support:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a target can do. ``candidate``: new code runs before clients reach it; ``weights``: traffic can be shared."""
+    """What a target can do.
+
+    ``candidate``: new code runs before clients reach it; ``weights``: traffic can be shared.
+    """
 
     candidate: bool = False
     weights: bool = False

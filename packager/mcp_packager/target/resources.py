@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeAlias
 
-from mcp_packager.target.values import Key, Ref, Value, decode, encode, refs
+from mcp_packager.target.values import Key, Value, decode, encode, refs
 
 
 class Phase(StrEnum):

@@ -94,7 +94,7 @@ def holds_unknown(value: Value) -> bool:
 
 
 def encode(value: Value) -> Value:
-    """The value as plain JSON data. Keys of the author's that begin with ``$`` are doubled, so that nothing collides."""
+    """The value as plain JSON data. The ``$`` that begins a key of the author's is doubled: nothing collides."""
     match value:
         case Ref(resource, field):
             return {"$ref": [resource.kind, resource.name, field]}

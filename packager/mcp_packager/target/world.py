@@ -108,7 +108,10 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How one deployment is, now. ``uptime`` is in seconds; ``detail`` are lines for people (why it died, its last log lines)."""
+    """How one deployment is, now.
+
+    ``uptime`` is in seconds; ``detail`` are lines for people (why it died, its last log lines).
+    """
 
     state: State
     endpoint: Endpoint | None = None
@@ -154,7 +157,7 @@ class World(Protocol):
         ...
 
     def endpoint(self, phase: Phase, observed: Mapping[Key, Observed]) -> Endpoint | None:
-        """Where verify reaches the candidate (``CANDIDATE``) or clients reach the server (``SWITCH``); ``None``: nowhere."""
+        """Where verify reaches the candidate (``CANDIDATE``) or clients the server (``SWITCH``); ``None``: nowhere."""
         ...
 
     def status(self) -> Status:

@@ -1,0 +1,181 @@
+"""The story of a deploy: prepare, candidate, verify, switch, verify, record, retire. And its undoing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mcp_packager.engine.apply import Executor
+from mcp_packager.engine.diff import diff
+from mcp_packager.engine.failure import Stopped, explain
+from mcp_packager.engine.history import current_of, kept_keys, prune, record
+from mcp_packager.engine.lock import Guard, hold
+from mcp_packager.engine.run import Run, Verification, Verify
+from mcp_packager.errors import PackError
+from mcp_packager.target import Action, Endpoint, Intent, Outcome, Phase, Plan, Release, World
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """What a deploy or a rollback did. ``changed`` is false where there was nothing to do."""
+
+    release: Release
+    plan: Plan
+    changed: bool
+
+
+def plan(intent: Intent, world: World) -> Plan:
+    """What a deploy of the intent would change now. Reads only."""
+    releases = world.records.listing()
+    return diff(intent.resources, world.observe(), world.kinds, kept=kept_keys(releases, intent))
+
+
+def deploy(
+    intent: Intent, world: World, *, verify: Verify, run: Run | None = None, rollback_of: int | None = None
+) -> Deployed:
+    """Bring the world to the intent and leave a release.
+
+    Nothing is written, not even a lock, where nothing is due. A failure before clients are moved leaves them
+    untouched; a later one moves them back.
+
+    Raises:
+        Stopped: it failed; the error says what was done, what was not, and what clients get now.
+        WorldError: another deploy holds the lock.
+    """
+    run = run or Run()
+    settled = _settled(intent, world)
+    if settled is not None:
+        return settled
+    with hold(world.lock, run, "rollback" if rollback_of else "deploy") as guard:
+        return (
+            _settled(intent, world)
+            or _Deploy(intent, world, guard, verify=verify, run=run, rollback_of=rollback_of).go()
+        )
+
+
+def _settled(intent: Intent, world: World) -> Deployed | None:
+    """The current release, if it is the intent and the world holds it."""
+    current = current_of(world.records.listing())
+    if current is None or current.intent.fingerprint != intent.fingerprint:
+        return None
+    due = plan(intent, world)
+    return None if due.due else Deployed(current, due, changed=False)
+
+
+class _Deploy:
+    """One deploy at work, behind the lock."""
+
+    def __init__(
+        self, intent: Intent, world: World, guard: Guard, *, verify: Verify, run: Run, rollback_of: int | None
+    ) -> None:
+        self._intent = intent
+        self._world = world
+        self._guard = guard
+        self._verify = verify
+        self._run = run
+        self._rollback_of = rollback_of
+        self._releases = world.records.listing()
+        self._current = current_of(self._releases)
+
+    def go(self) -> Deployed:
+        """The whole story."""
+        observed = self._world.observe()
+        due = diff(self._intent.resources, observed, self._world.kinds, kept=kept_keys(self._releases, self._intent))
+        executor = Executor(self._world, self._guard, self._run, observed)
+        try:
+            verification = self._forward(due, executor)
+        except Exception as cause:
+            self._undo(cause, due, executor)
+            raise
+        release = self._leave(verification, executor)
+        with self._run.progress.stage("retire"):
+            executor.remove(due.in_phase(Phase.RETIRE))
+            prune(self._world.records, self._intent, self._guard)
+        return Deployed(release, due, changed=True)
+
+    def _forward(self, due: Plan, executor: Executor) -> Verification:
+        """Everything up to the point where clients are served by verified new code."""
+        verification = Verification()
+        self._phase(Phase.PREPARE, due, executor)
+        if due.in_phase(Phase.CANDIDATE):
+            self._phase(Phase.CANDIDATE, due, executor)
+            verification = self._check(Phase.CANDIDATE, executor)
+        self._phase(Phase.SWITCH, due, executor)
+        return verification.and_then(self._check(Phase.SWITCH, executor))
+
+    def _phase(self, phase: Phase, due: Plan, executor: Executor) -> None:
+        changes = due.in_phase(phase)
+        if changes:
+            with self._run.progress.stage(phase.value):
+                executor.make(changes)
+
+    def _check(self, phase: Phase, executor: Executor) -> Verification:
+        endpoint = self._world.endpoint(phase, executor.observed)
+        if endpoint is None:
+            return Verification(unverified=(f"the {phase.value} has no address that this machine could reach",))
+        with self._run.progress.stage("verify"):
+            return self._verify(endpoint, self._intent)
+
+    def _leave(self, verification: Verification, executor: Executor) -> Release:
+        """The release record; a deploy that only mended what had drifted leaves none."""
+        current = self._current
+        if current is not None and current.intent.fingerprint == self._intent.fingerprint:
+            return current
+        release = Release(
+            number=1 + max((release.number for release in self._releases), default=0),
+            intent=self._intent,
+            endpoint=self._world.endpoint(Phase.SWITCH, executor.observed) or Endpoint(),
+            who=self._run.who,
+            when=self._run.clock.stamp(),
+            rollback_of=self._rollback_of,
+            verified=verification.checked,
+            unverified=verification.unverified,
+        )
+        return record(self._world.records, release, self._guard)
+
+    def _undo(self, cause: Exception, due: Plan, executor: Executor) -> None:
+        """Go back to what was there, note the failure, and raise the error that says so."""
+        switched = any(change.phase is Phase.SWITCH for change in (*executor.done, *executor.not_done))
+        state = self._back(switched=switched)
+        failed = Release(
+            number=1 + max((release.number for release in self._releases), default=0),
+            intent=self._intent,
+            endpoint=Endpoint(),
+            who=self._run.who,
+            when=self._run.clock.stamp(),
+            outcome=Outcome.FAILED,
+            detail=str(cause).splitlines()[0] if str(cause) else type(cause).__name__,
+            rollback_of=self._rollback_of,
+        )
+        try:
+            record(self._world.records, failed, self._guard)
+        except PackError as error:
+            state += f"; the failure could not be recorded: {error}"
+        if isinstance(cause, PackError):
+            undone = [
+                change for change in due.changes if change not in executor.done and change.action is not Action.DELETE
+            ]
+            raise Stopped(cause, explain(executor.done, undone, state)) from cause
+
+    def _back(self, *, switched: bool) -> str:
+        """Converge to the current release, or to nothing where there is none; say what clients get now."""
+        wanted = () if self._current is None else self._current.intent.resources
+        try:
+            observed = self._world.observe()
+            kept = kept_keys(self._releases, None)
+            back = diff(wanted, observed, self._world.kinds, kept=kept)
+            executor = Executor(self._world, self._guard, self._run, observed)
+            with self._run.progress.stage("undo"):
+                for phase in (Phase.PREPARE, Phase.SWITCH):
+                    executor.make(back.in_phase(phase))
+                executor.remove(back.in_phase(Phase.RETIRE))
+            return self._serving(executor, switched=switched)
+        except PackError as error:
+            return f"undoing it failed too ({error}); run the same command again, or mcp-pack rollback"
+
+    def _serving(self, executor: Executor, *, switched: bool) -> str:
+        if self._current is None:
+            return "nothing was deployed before, and nothing is left of this attempt"
+        endpoint = self._world.endpoint(Phase.SWITCH, executor.observed)
+        if switched and endpoint is not None:
+            self._verify(endpoint, self._current.intent)
+        return f"clients get release {self._current.number} (version {self._current.intent.artifact.version}) as before"
