@@ -36,7 +36,11 @@ def main(argv: Sequence[str] | None = None, *, bundle: Path | None = None) -> in
     if options.command == "serve":
         from mcp_tool.serve import start  # noqa: PLC0415 - each command loads what it needs
 
-        start.serve(start.Request(options.transport, options.bundle, options.config, options.host, options.port))
+        start.serve(
+            start.Request(
+                options.transport, options.bundle, options.config, options.host, options.port, tuple(options.fd)
+            )
+        )
     from mcp_tool.contract import write  # noqa: PLC0415
 
     return write(options.bundle, options.output)
@@ -69,6 +73,10 @@ def _parser(bundle: Path | None) -> argparse.ArgumentParser:
     serve.add_argument("--host", default=os.environ.get("HOST") or "127.0.0.1", help="address for http (HOST)")
     serve.add_argument(
         "--port", type=_port, default=os.environ.get("PORT") or "8000", help="port for http, 0 for any (PORT)"
+    )
+
+    serve.add_argument(
+        "--fd", type=int, action="append", default=[], help="an open socket to listen on, instead of host and port"
     )
 
     contract = commands.add_parser("contract", parents=[common], help="write what the server shows its clients")

@@ -9,7 +9,7 @@ import contextlib
 import importlib.util
 import signal
 import socket
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from types import FrameType
 
 import uvicorn
@@ -42,6 +42,26 @@ def bind(host: str, port: int) -> socket.socket:
         ) from None
     bound.setblocking(False)  # noqa: FBT003 - socket's own signature
     return bound
+
+
+def inherited(descriptors: Sequence[int]) -> tuple[socket.socket, ...]:
+    """Sockets that whoever started this process holds open: a new server takes them over while the old one drains.
+
+    Raises:
+        StartProblem: A descriptor is not an open socket.
+    """
+    sockets = []
+    for descriptor in descriptors:
+        try:
+            taken = socket.socket(fileno=descriptor)
+        except OSError as error:
+            raise StartProblem(
+                f"file descriptor {descriptor} is not a socket: {error.strerror}", "pass a bound socket with --fd"
+            ) from None
+        taken.setblocking(False)  # noqa: FBT003 - socket's own signature
+        taken.set_inheritable(False)  # noqa: FBT003 - as above
+        sockets.append(taken)
+    return tuple(sockets)
 
 
 def url(bound: socket.socket, path: str) -> str:
@@ -94,7 +114,7 @@ class _Uvicorn(uvicorn.Server):
 
 
 async def serve(
-    shell: Shell, bound: socket.socket, close_listens: Callable[[], None], ready: Callable[[], None]
+    shell: Shell, sockets: Sequence[socket.socket], close_listens: Callable[[], None], ready: Callable[[], None]
 ) -> None:
     """Serve until SIGTERM or SIGINT; returns when the last call is answered or its time is over."""
     AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]  # sse_starlette leaves it untyped
@@ -112,7 +132,7 @@ async def serve(
         timeout_keep_alive=int(settings.keep_alive),
         timeout_graceful_shutdown=max(1, int(settings.drain)),
     )
-    await _Uvicorn(config, shell, close_listens, ready).serve(sockets=[bound])
+    await _Uvicorn(config, shell, close_listens, ready).serve(sockets=list(sockets))
 
 
 def new_loop() -> asyncio.AbstractEventLoop:

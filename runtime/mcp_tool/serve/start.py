@@ -26,6 +26,7 @@ class Request:
         bundle: The folder with `tool.json`, `app/` and, in artifacts, `lib/` and `contract.json`.
         config: The `config.json` file; None for defaults.
         host, port: Where HTTP listens; port 0 is any free one.
+        descriptors: Open sockets to listen on instead, the first one for its address in the log.
     """
 
     transport: Transport
@@ -33,6 +34,7 @@ class Request:
     config: Path | None
     host: str
     port: int
+    descriptors: tuple[int, ...] = ()
 
 
 def serve(request: Request) -> NoReturn:
@@ -79,7 +81,7 @@ def _serve_http(request: Request) -> None:
     from mcp_tool.serve import http, log, shell  # noqa: PLC0415 - uvicorn is loaded only to serve HTTP
     from mcp_tool.serve.names import Names  # noqa: PLC0415
 
-    bound = http.bind(request.host, request.port)
+    sockets = http.inherited(request.descriptors) or (http.bind(request.host, request.port),)
     config, served = _load(request)
     settings = config.serve
     names = Names.of(request.host, settings.public_url, settings.allowed_hosts, settings.allowed_origins)
@@ -87,11 +89,11 @@ def _serve_http(request: Request) -> None:
 
     def ready() -> None:
         _settle()
-        log.info("listening", url=http.url(bound, settings.path))
+        log.info("listening", url=http.url(sockets[0], settings.path))
 
     async def run() -> None:
         async with served.running():
-            await http.serve(outer, bound, served.close_listens, ready)
+            await http.serve(outer, sockets, served.close_listens, ready)
 
     with asyncio.Runner(loop_factory=http.new_loop) as runner:
         runner.run(run())
