@@ -59,7 +59,7 @@ def inherited(descriptors: Sequence[int]) -> tuple[socket.socket, ...]:
                 f"file descriptor {descriptor} is not a socket: {error.strerror}", "pass a bound socket with --fd"
             ) from None
         taken.setblocking(False)  # noqa: FBT003 - socket's own signature
-        taken.set_inheritable(False)  # noqa: FBT003 - as above
+        taken.set_inheritable(False)
         sockets.append(taken)
     return tuple(sockets)
 
