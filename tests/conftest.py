@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import re
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests import real_parts
+from tests.index import server, wheelhouse
 
 _MISSING = "real part missing"
 _SESSION = "MCP_PACK_TEST_SESSION"
@@ -38,6 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ[_SESSION] = tempfile.mkdtemp(prefix="mcp-pack-tests-")
         config.add_cleanup(lambda: _remove(Path(os.environ.pop(_SESSION))))
         _clean_environment(Path(os.environ[_SESSION]))
+        _serve_packages(config)
 
 
 def _clean_environment(session: Path) -> None:
@@ -75,6 +78,16 @@ def _clean_environment(session: Path) -> None:
             "TZ": "UTC",
         }
     )
+
+
+def _serve_packages(config: pytest.Config) -> None:
+    # Pinned packages from this machine: no resolution changes from one day to the next, and none needs the network.
+    wheels = wheelhouse.wheels()
+    if not wheels:
+        raise pytest.UsageError("the tests' packages are not here yet; run: make packages")
+    stack = contextlib.ExitStack()
+    os.environ["UV_DEFAULT_INDEX"] = stack.enter_context(server.serving(wheels))
+    config.add_cleanup(stack.close)
 
 
 def _remove(folder: Path) -> None:

