@@ -1,0 +1,25 @@
+"""The exact content of an artifact, as data; as a tree or a wheel where one is needed."""
+
+from mcp_packager.bundle.assemble import assemble, canonical
+from mcp_packager.bundle.author import AuthorFile, AuthorFiles, author_files
+from mcp_packager.bundle.entries import Bundle, Entry, Inline, ProjectFile, Stored, WheelMember, content
+from mcp_packager.bundle.secrets import scan_secrets
+from mcp_packager.bundle.tree import environment, materialise
+
+__all__ = [
+    "AuthorFile",
+    "AuthorFiles",
+    "Bundle",
+    "Entry",
+    "Inline",
+    "ProjectFile",
+    "Stored",
+    "WheelMember",
+    "assemble",
+    "author_files",
+    "canonical",
+    "content",
+    "environment",
+    "materialise",
+    "scan_secrets",
+]

@@ -1,0 +1,164 @@
+"""Bytecode for a bundle: made by the target's own Python, once for each wheel, kept in the store."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from mcp_packager.bundle import compiler
+from mcp_packager.bundle.entries import Entry, Stored, content
+from mcp_packager.errors import Problem, WorldError
+from mcp_packager.interpreters import Interpreter
+from mcp_packager.lock import Wheel
+from mcp_packager.process import run
+from mcp_packager.store import Store, StoredFile, write_file
+
+KIND = "bytecode"
+_FORMAT = "1"
+_SECONDS = 1800.0
+"""Under emulation the largest libraries take many minutes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Module:
+    """A source to compile: its place in the bundle, the name tracebacks show, its bytes."""
+
+    path: str
+    shown: str
+    source: bytes
+
+
+def of_wheels(
+    wheels: Sequence[tuple[Wheel, tuple[Entry, ...]]], interpreter: Interpreter, store: Store
+) -> tuple[Entry, ...]:
+    """The compiled modules of unpacked wheels. What the store lacks is compiled on all cores at once."""
+    keys = [_key(wheel.sha256, interpreter) for wheel, _ in wheels]
+    absent = [number for number, key in enumerate(keys) if store.find(KIND, key) is None]
+    modules = {number: _modules(wheels[number][1], "lib") for number in absent}
+    made = _compile_all([module for number in absent for module in modules[number]], interpreter)
+    found: list[Entry] = []
+    for number, key in enumerate(keys):
+        mine = modules.get(number, ())
+
+        def make(folder: Path, mine: Sequence[_Module] = mine) -> Iterable[StoredFile]:
+            return [
+                write_file(folder, cached_path(module.path, interpreter), made[module.path])
+                for module in mine
+                if module.path in made
+            ]
+
+        entry = store.folder(KIND, key, make)
+        found += [
+            Entry(file.path, 0o644, file.sha256, file.size, Stored(entry.folder / file.path)) for file in entry.files
+        ]
+    return tuple(found)
+
+
+def of_author(entries: Iterable[Entry], interpreter: Interpreter, store: Store) -> tuple[Entry, ...]:
+    """The compiled modules of the author's own files; in this process where this is the interpreter."""
+    modules = _modules(entries, "app")
+    keys = {module.path: _author_key(module, interpreter) for module in modules}
+    absent = [module for module in modules if store.find(KIND, keys[module.path]) is None]
+    made = _compile_all(absent, interpreter)
+    found: list[Entry] = []
+    for module in modules:
+
+        def make(folder: Path, module: _Module = module) -> Iterable[StoredFile]:
+            return [write_file(folder, "module.pyc", made[module.path])] if module.path in made else []
+
+        entry = store.folder(KIND, keys[module.path], make)
+        path = cached_path(module.path, interpreter)
+        found += [Entry(path, 0o644, file.sha256, file.size, Stored(entry.folder / file.path)) for file in entry.files]
+    return tuple(found)
+
+
+def once(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    """Each path once: of modules that two wheels bring alike, or by mistake, the first wheel's stays."""
+    found: dict[str, Entry] = {}
+    for entry in entries:
+        found.setdefault(entry.path, entry)
+    return tuple(found.values())
+
+
+def cached_path(path: str, interpreter: Interpreter) -> str:
+    """Where Python looks for the bytecode of ``path`` (PEP 3147)."""
+    pure = PurePosixPath(path)
+    name = f"{pure.stem}.cpython-{interpreter.minor.replace('.', '')}.pyc"
+    return (pure.parent / "__pycache__" / name).as_posix()
+
+
+def _modules(entries: Iterable[Entry], root: str) -> tuple[_Module, ...]:
+    """Every source below ``root``; tracebacks show it relative to its import root, the same everywhere."""
+    return tuple(
+        _Module(entry.path, entry.path.removeprefix(f"{root}/"), content(entry))
+        for entry in entries
+        if entry.path.endswith(".py") and not entry.path.startswith(f"{root}/bin/")
+    )
+
+
+def _key(identity: str, interpreter: Interpreter) -> str:
+    return hashlib.sha256(f"{_FORMAT}\0{identity}\0{interpreter.identity}".encode()).hexdigest()
+
+
+def _author_key(module: _Module, interpreter: Interpreter) -> str:
+    return _key(f"{module.shown}\0{hashlib.sha256(module.source).hexdigest()}", interpreter)
+
+
+def _compile_all(modules: Sequence[_Module], interpreter: Interpreter) -> dict[str, bytes]:
+    """Bundle path to bytecode; sources that this Python does not take are left out."""
+    if interpreter.is_running and sum(len(module.source) for module in modules) < 1 << 18:
+        return {
+            module.path: body
+            for module in modules
+            if (body := compiler.compiled(module.source, module.shown)) is not None
+        }
+    shares = _shares(modules, min(os.cpu_count() or 1, 8))
+    made: dict[str, bytes] = {}
+    with ThreadPoolExecutor(max_workers=max(1, len(shares))) as pool:
+        for part in pool.map(lambda share: _in_child(share, interpreter), shares):
+            made |= part
+    return made
+
+
+def _shares(modules: Sequence[_Module], count: int) -> list[list[_Module]]:
+    """Split into ``count`` shares of about equal bytes; the result depends on no order."""
+    shares: list[list[_Module]] = [[] for _ in range(count)]
+    loads = [0] * count
+    for module in sorted(modules, key=lambda module: (-len(module.source), module.path)):
+        least = loads.index(min(loads))
+        shares[least].append(module)
+        loads[least] += len(module.source) + 2000
+    return [share for share in shares if share]
+
+
+def _in_child(share: Sequence[_Module], interpreter: Interpreter) -> dict[str, bytes]:
+    request = compiler.pack(
+        [[module.shown, len(module.source)] for module in share], [module.source for module in share]
+    )
+    code = Path(compiler.__file__).read_text(encoding="utf-8")
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    done = run(
+        [interpreter.path, "-S", "-B", "-P", "-c", code],
+        stdin=request,
+        env=env | {"PYTHONHASHSEED": "0"},
+        timeout=_SECONDS,
+    )
+    if not done.ok:
+        last = done.stderr.strip().splitlines()[-1:] or ["no output"]
+        raise WorldError(
+            Problem(
+                what=f"{interpreter.path} (Python {interpreter.version}) could not make bytecode: {last[0]}",
+                fix="Try another interpreter of that version (MCP_PACK_PYTHONS), or set `bytecode = false`",
+            )
+        )
+    lengths, at = compiler.unpack(done.stdout)
+    made: dict[str, bytes] = {}
+    for module, length in zip(share, lengths, strict=True):
+        if length >= 0:
+            made[module.path] = done.stdout[at : at + length]
+            at += length
+    return made

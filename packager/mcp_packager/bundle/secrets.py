@@ -1,0 +1,127 @@
+"""Secrets in the author's files: by name, and by what a scanner finds in them. Values are never shown or kept."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import re
+import threading
+from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Protocol
+
+from mcp_packager.bundle.author import AuthorFile, AuthorFiles
+from mcp_packager.bundle.patterns import matches
+from mcp_packager.bundle.secret_names import secret_by_name
+from mcp_packager.errors import Place, Problem
+from mcp_packager.store import Store
+
+_RULES = "1"
+_LARGEST_SCANNED = 1 << 20
+_NOT_SECRETS = {"IPPublicDetector"}
+_FILTERS = (
+    "detect_secrets.filters.heuristic.is_indirect_reference",
+    "detect_secrets.filters.heuristic.is_likely_id_string",
+    "detect_secrets.filters.heuristic.is_lock_file",
+    "detect_secrets.filters.heuristic.is_non_text_file",
+    "detect_secrets.filters.heuristic.is_not_alphanumeric_string",
+    "detect_secrets.filters.heuristic.is_potential_uuid",
+    "detect_secrets.filters.heuristic.is_prefixed_with_dollar_sign",
+    "detect_secrets.filters.heuristic.is_sequential_string",
+    "detect_secrets.filters.heuristic.is_templated_secret",
+)
+"""detect-secrets' defaults without its inline allow-list: an exception is a manifest entry with a reason."""
+
+_RAW: tuple[tuple[re.Pattern[bytes], str], ...] = (
+    (re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY( BLOCK)?-----"), "Private Key"),
+    (re.compile(rb"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"), "AWS Access Key"),
+    (re.compile(rb"\bgh[pousr]_[A-Za-z0-9]{36,}\b"), "GitHub Token"),
+    (re.compile(rb"\bxox[abprs]-[A-Za-z0-9-]{10,}"), "Slack Token"),
+)
+"""What is looked for in binary and very large files, where reading line by line makes no sense or takes minutes."""
+
+_scanner = threading.Lock()
+"""detect-secrets keeps its settings in the process."""
+
+
+class Allowed(Protocol):
+    """An exception of the manifest (``[[tool.allow]]``)."""
+
+    @property
+    def path(self) -> str:
+        """Path or pattern from the project folder."""
+        ...
+
+    @property
+    def reason(self) -> str:
+        """Why the file may be in every artifact."""
+        ...
+
+
+def scan_secrets(files: AuthorFiles, allow: Iterable[Allowed], *, store: Store | None = None) -> tuple[Problem, ...]:
+    """One problem for each secret: path, line and kind, never the value. Answers are remembered by content."""
+    patterns = [entry.path for entry in allow]
+    shared = store or Store()
+    problems: list[Problem] = []
+    for file in files.files:
+        if matches(file.shown, patterns):
+            continue
+        if what := secret_by_name(file.shown):
+            problems.append(_problem(file, None, f"looks like {what}"))
+            continue
+        problems += [
+            _problem(file, line, f"holds what looks like a secret ({kind})") for line, kind in _found(file, shared)
+        ]
+    return tuple(problems)
+
+
+def _found(file: AuthorFile, store: Store) -> Sequence[tuple[int, str]]:
+    """Line and kind of each secret in a file."""
+    data = file.source.read_bytes()
+    identity = f"{_RULES}\0{_scanner_version()}\0{file.source.name}\0{hashlib.sha256(data).hexdigest()}"
+    key = hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()
+    known = store.record("scans", key)
+    if known is None:
+        if len(data) > _LARGEST_SCANNED or b"\0" in data[:8192]:
+            found = _raw(data)
+        else:
+            found = sorted({*_raw(data), *_scanned(file.source)})
+        known = {"found": found}
+        store.remember("scans", key, known)
+    return [(int(line), str(kind)) for line, kind in known["found"]]
+
+
+def _raw(data: bytes) -> list[tuple[int, str]]:
+    return [(data.count(b"\n", 0, match.start()) + 1, kind) for rule, kind in _RAW for match in rule.finditer(data)]
+
+
+def _scanned(path: Path) -> list[tuple[int, str]]:
+    from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class  # noqa: PLC0415 - 0.1 s
+    from detect_secrets.core.scan import scan_file  # noqa: PLC0415
+    from detect_secrets.settings import transient_settings  # noqa: PLC0415
+
+    with _scanner:
+        plugins: list[str] = sorted(plugin.__name__ for plugin in get_mapping_from_secret_type_to_class().values())
+        settings = {
+            "plugins_used": [{"name": name} for name in plugins if name not in _NOT_SECRETS],
+            "filters_used": [{"path": name} for name in _FILTERS],
+        }
+        with transient_settings(settings):
+            return [(secret.line_number, secret.type) for secret in scan_file(str(path))]
+
+
+@cache
+def _scanner_version() -> str:
+    return importlib.metadata.version("detect-secrets")
+
+
+def _problem(file: AuthorFile, line: int | None, what: str) -> Problem:
+    return Problem(
+        what=f"{file.shown} {what}, and would be in every artifact",
+        fix=(
+            f'Take it out and declare it under [secrets]; or leave the file out: exclude = ["{file.shown}"]; or, if it '
+            f'is none: [[tool.allow]] path = "{file.shown}", reason = "…"'
+        ),
+        where=Place(file=file.shown, line=line),
+    )

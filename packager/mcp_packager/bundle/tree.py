@@ -1,0 +1,95 @@
+"""A bundle as a folder, where a process needs one."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+from typing import assert_never
+
+from mcp_packager.bundle import bytecode, install
+from mcp_packager.bundle.entries import Bundle, Entry, Inline, ProjectFile, Stored, WheelMember, content
+from mcp_packager.bundle.merge import merged
+from mcp_packager.files import link_or_copy, remove_tree
+from mcp_packager.interpreters import Interpreter
+from mcp_packager.lock import Lock, fetch
+from mcp_packager.platforms import Platform
+from mcp_packager.progress import Progress, Silent
+from mcp_packager.store import EPOCH, Store, StoredFile
+
+KIND = "environments"
+
+
+def materialise(bundle: Bundle, folder: Path) -> None:
+    """Write the bundle as ``folder``, whole or not at all; what was there before is replaced.
+
+    Files of the store are hard-linked and read-only; the author's files are copied. A reader of the old folder
+    that has it open keeps it.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    fresh = folder.with_name(f".{folder.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    old = fresh.with_name(f"{fresh.name}.old")
+    try:
+        fresh.mkdir()
+        write_tree(bundle.entries, fresh)
+        if folder.exists() or folder.is_symlink():
+            folder.rename(old)
+        fresh.rename(folder)
+    finally:
+        remove_tree(fresh)
+        remove_tree(old)
+
+
+def environment(
+    lock: Lock,
+    platform: Platform,
+    *,
+    interpreter: Interpreter | None = None,
+    progress: Progress | None = None,
+    store: Store | None = None,
+) -> Path:
+    """The library folder of ``platform`` as a tree in the store, made once for each lock; read-only.
+
+    With ``interpreter`` it holds that interpreter's bytecode, and imports take half the time. It is to be
+    used with ``PYTHONDONTWRITEBYTECODE`` set: nothing may be written into it.
+    """
+    shared = store or Store()
+    told = progress or Silent()
+    wheels = fetch(lock, platform, progress=told, store=shared)
+    identity = "\n".join([interpreter.identity if interpreter else "", *(wheel.sha256 for wheel in wheels)])
+    key = hashlib.sha256(identity.encode()).hexdigest()
+    if found := shared.find(KIND, key):
+        return found.folder / "lib"
+    with told.stage("environment"):
+        unpacked = [(wheel, install.unpacked(wheel, shared)) for wheel in wheels]
+        entries = merged(unpacked)
+        if interpreter is not None:
+            entries = (*entries, *bytecode.once(bytecode.of_wheels(unpacked, interpreter, shared)))
+
+        def make(target: Path) -> Iterable[StoredFile]:
+            write_tree(entries, target)
+            return [StoredFile(entry.path, entry.sha256, entry.size, entry.mode) for entry in entries]
+
+        return shared.folder(KIND, key, make).folder / "lib"
+
+
+def write_tree(entries: Iterable[Entry], folder: Path) -> None:
+    """Write entries below an empty folder."""
+    known: set[str] = set()
+    for entry in entries:
+        parent = entry.path.rpartition("/")[0]
+        if parent not in known:
+            (folder / parent).mkdir(parents=True, exist_ok=True)
+            known.add(parent)
+        target = folder / entry.path
+        match entry.source:
+            case Stored(stored) | WheelMember(_, _, stored):
+                link_or_copy(stored, target)
+            case ProjectFile() | Inline():
+                target.write_bytes(content(entry))
+                target.chmod(entry.mode)
+                os.utime(target, (EPOCH, EPOCH))
+            case other:
+                assert_never(other)

@@ -1,0 +1,129 @@
+"""The runtime's wheel, made from the copy of ``mcp_tool`` that mcp-pack runs with, editable or not."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import importlib.metadata
+import importlib.util
+import io
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from mcp_packager.errors import Problem, WorldError
+from mcp_packager.store import Store, StoredFile, write_file
+
+DISTRIBUTION = "mcp-tool-runtime"
+PACKAGE = "mcp_tool"
+_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeWheel:
+    """A wheel in the store, and what it says of itself."""
+
+    path: Path
+    filename: str
+    sha256: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeFacts:
+    """Version, requirements and extras of the installed runtime, from its metadata."""
+
+    version: str
+    requires_python: str
+    requires: tuple[str, ...]
+    extras: tuple[str, ...]
+
+
+@cache
+def facts() -> RuntimeFacts:
+    """What the installed distribution says of itself.
+
+    Raises:
+        WorldError: it is not installed beside mcp-pack.
+    """
+    try:
+        metadata = importlib.metadata.metadata(DISTRIBUTION)
+    except importlib.metadata.PackageNotFoundError as error:
+        raise _missing() from error
+    return RuntimeFacts(
+        version=metadata["Version"],
+        requires_python=metadata["Requires-Python"] or ">=3.11",
+        requires=tuple(sorted(metadata.get_all("Requires-Dist") or ())),
+        extras=tuple(sorted(metadata.get_all("Provides-Extra") or ())),
+    )
+
+
+def wheel(store: Store) -> RuntimeWheel:
+    """The runtime's wheel, in the store; the same bytes for the same sources, however it is installed."""
+    members = _members()
+    filename = f"mcp_tool_runtime-{facts().version}-py3-none-any.whl"
+    key = hashlib.sha256(_record(members).encode()).hexdigest()
+
+    def make(folder: Path) -> tuple[StoredFile, ...]:
+        return (write_file(folder, filename, _zip(members)),)
+
+    entry = store.folder("runtime", key, make)
+    return RuntimeWheel(entry.folder / filename, filename, entry.files[0].sha256, facts().version)
+
+
+def _members() -> dict[str, bytes]:
+    """Every file of the wheel but RECORD, by its path inside."""
+    spec = importlib.util.find_spec(PACKAGE)
+    if spec is None or spec.origin is None:
+        raise _missing()
+    root = Path(spec.origin).parent
+    found = {
+        f"{PACKAGE}/{path.relative_to(root).as_posix()}": path.read_bytes()
+        for path in root.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts and path.suffix not in {".pyc", ".pyo"}
+    }
+    info = f"mcp_tool_runtime-{facts().version}.dist-info"
+    found[f"{info}/METADATA"] = _metadata(facts()).encode()
+    found[f"{info}/WHEEL"] = b"Wheel-Version: 1.0\nGenerator: mcp-pack\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    found[f"{info}/RECORD"] = _record(found).encode() + f"{info}/RECORD,,\n".encode()
+    return dict(sorted(found.items(), key=lambda item: (".dist-info/" in item[0], item[0])))
+
+
+def _metadata(known: RuntimeFacts) -> str:
+    lines = ["Metadata-Version: 2.1", f"Name: {DISTRIBUTION}", f"Version: {known.version}"]
+    lines.append(f"Requires-Python: {known.requires_python}")
+    lines.extend(f"Requires-Dist: {requirement}" for requirement in known.requires)
+    lines.extend(f"Provides-Extra: {extra}" for extra in known.extras)
+    return "\n".join(lines) + "\n"
+
+
+def _record(members: Mapping[str, bytes]) -> str:
+    return "".join(f"{path},{record_hash(data)},{len(data)}\n" for path, data in sorted(members.items()))
+
+
+def record_hash(data: bytes) -> str:
+    """A hash as a wheel's RECORD writes it (PEP 427)."""
+    return "sha256=" + base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+
+
+def _zip(members: Mapping[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+        for path, data in members.items():
+            info = zipfile.ZipInfo(path, _ZIP_TIME)
+            info.compress_type = zipfile.ZIP_DEFLATED
+            info.create_system = 3
+            info.external_attr = 0o100644 << 16
+            archive.writestr(info, data)
+    return buffer.getvalue()
+
+
+def _missing() -> WorldError:
+    return WorldError(
+        Problem(
+            what=f"{DISTRIBUTION} is not installed beside mcp-pack",
+            fix="Install mcp-pack again; both distributions belong together",
+        )
+    )
