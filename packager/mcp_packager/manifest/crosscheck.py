@@ -1,0 +1,101 @@
+"""What one key alone cannot show: references between sections, and the project around the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from mcp_packager import __version__
+from mcp_packager.manifest.document import Document
+from mcp_packager.manifest.findings import Finding, nearest
+from mcp_packager.manifest.serve import BearerAuth
+from mcp_packager.manifest.service import Service
+
+
+def across(document: Document, project: Path) -> Iterator[Finding]:
+    """Problems of a document whose every key is well formed."""
+    yield from _packer(document)
+    yield from _dependencies(document, project)
+    yield from _environment(document)
+    for name, service in document.services.items():
+        yield from _service(name, service, document)
+    if isinstance(document.serve.auth, BearerAuth):
+        for index, key in enumerate(document.serve.auth.keys):
+            yield from _secret(("serve", "auth", "keys", index), key, document)
+
+
+def _packer(document: Document) -> Iterator[Finding]:
+    if document.tool.requires is None:
+        return
+    from packaging.specifiers import SpecifierSet  # noqa: PLC0415  # 30 ms that few files need
+
+    if not SpecifierSet(document.tool.requires).contains(__version__, prereleases=True):
+        yield Finding(
+            ("tool", "requires"),
+            f"this is mcp-pack {__version__}",
+            f"Install one that fits: uv tool install 'mcp-packager{document.tool.requires}'",
+            expected=f"mcp-pack {document.tool.requires}",
+            found=__version__,
+        )
+
+
+def _dependencies(document: Document, project: Path) -> Iterator[Finding]:
+    if "dependencies" in document.tool.model_fields_set and (project / "pyproject.toml").exists():
+        yield Finding(
+            ("tool", "dependencies"),
+            "dependencies stand in two places",
+            "Move them to [project] dependencies of pyproject.toml and remove this key",
+            expected="dependencies in pyproject.toml alone, since there is one",
+            on_key=True,
+        )
+
+
+def _environment(document: Document) -> Iterator[Finding]:
+    """Each variable has one origin."""
+    origin = dict.fromkeys(document.env, "[env]")
+    for name in document.secrets:
+        if name in origin:
+            yield _twice(("secrets", name), name, origin[name])
+        origin[name] = "[secrets]"
+    for service, what in document.services.items():
+        for name in what.provides:
+            if name in origin:
+                yield _twice(("services", service, "provides", name), name, origin[name])
+            origin[name] = f"[services.{service}]"
+
+
+def _twice(path: tuple[str | int, ...], name: str, other: str) -> Finding:
+    return Finding(
+        path,
+        f"{name} is set twice",
+        f"Remove it here or from {other}",
+        expected=f"one origin; {other} sets it too",
+        on_key=True,
+    )
+
+
+def _service(name: str, service: Service, document: Document) -> Iterator[Finding]:
+    for variable, secret in service.secrets.items():
+        yield from _secret(("services", name, "secrets", variable), secret, document)
+    for variable, text in service.provides.items():
+        rest = text.replace("{host}", "").replace("{port}", "")
+        if "{" in rest or "}" in rest:
+            yield Finding(
+                ("services", name, "provides", variable),
+                f"{variable} has an unknown placeholder",
+                "Use {host} and {port} alone",
+                expected='text such as "redis://{host}:{port}"',
+                found=f'"{text}"',
+            )
+
+
+def _secret(path: tuple[str | int, ...], name: str, document: Document) -> Iterator[Finding]:
+    if name in document.secrets:
+        return
+    guess = nearest(name, document.secrets)
+    yield Finding(
+        path,
+        f"there is no secret {name[:100]}",
+        f"Did you mean {guess}?" if guess else f"Declare it as [secrets.{name[:100]}]",
+        expected="the name of a declared secret",
+    )
