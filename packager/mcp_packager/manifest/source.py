@@ -96,7 +96,8 @@ def _bytes(path: Path) -> bytes:
 
 
 def _depth(data: Mapping[str, Any]) -> int:
-    deepest, waiting = 0, [(1, data)]
+    deepest = 0
+    waiting: list[tuple[int, Any]] = [(1, data)]
     while waiting:
         level, item = waiting.pop()
         deepest = max(deepest, level)
