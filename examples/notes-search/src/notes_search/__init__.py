@@ -1,0 +1,1 @@
+"""Notes in PostgreSQL, found by full-text search."""

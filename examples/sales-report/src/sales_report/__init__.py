@@ -1,0 +1,1 @@
+"""Monthly sales from CSV: figures as structured output, a chart as an image."""

@@ -1,0 +1,1 @@
+"""Statistics of English text: counts, readability, frequent words and differences."""

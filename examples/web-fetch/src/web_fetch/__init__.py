@@ -1,0 +1,1 @@
+"""Fetch web pages as text, with limits on where, how long and how much."""
