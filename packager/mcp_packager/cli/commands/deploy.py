@@ -1,0 +1,65 @@
+"""``mcp-pack deploy``."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mcp_packager.cli import output
+from mcp_packager.cli.asking import asker
+from mcp_packager.cli.options import Common, allow_breaking_option, common_options, yes_option
+from mcp_packager.cli.progress import Shown
+
+if TYPE_CHECKING:
+    from mcp_packager.pipeline.requests import DeployReport
+
+
+@click.command()
+@allow_breaking_option
+@yes_option
+@common_options(targets=True, locked=True)
+def deploy(common: Common, *, allow_breaking: bool, yes: bool) -> None:
+    """Build, deploy and verify.
+
+    The new release is started beside the old one where the target can do that, is asked for its contract, and
+    takes over only then. What a deploy would replace or destroy is asked about first.
+    """
+    from mcp_packager.pipeline.deploy import deploy as make
+
+    with Shown(quiet=common.quiet) as progress:
+        reports = make(
+            common.request(progress), allow_breaking=allow_breaking, confirm=asker(yes=yes, progress=progress)
+        )
+    show(reports, common=common, command="deploy")
+
+
+def show(reports: Sequence[DeployReport], *, common: Common, command: str) -> None:
+    """Print what a deploy or a rollback left."""
+    if common.as_json:
+        output.document(command, deployments=reports)
+        return
+    for report in reports:
+        done = "deployed" if report.changed else "nothing to do"
+        output.data(
+            f"{output.bold(report.target)} ({report.stage}): {done}, release {report.release}, version {report.version}"
+        )
+        output.data(f"  endpoint: {address(report.endpoint)}")
+        if report.verified:
+            output.data(f"  verified: {', '.join(report.verified)}")
+        if report.unverified:
+            output.data(f"  not verified: {', '.join(report.unverified)}")
+        for note in report.notes:
+            output.data(f"  note: {note}")
+
+
+def address(endpoint: Mapping[str, Any] | None) -> str:
+    """A URL, or a command as one would type it."""
+    if not endpoint:
+        return "-"
+    if url := endpoint.get("url"):
+        return str(url)
+    command = endpoint.get("command")
+    return shlex.join(map(str, command)) if isinstance(command, (list, tuple)) else str(command or "-")

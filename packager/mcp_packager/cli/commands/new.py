@@ -1,0 +1,82 @@
+"""``mcp-pack new``."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import click
+
+from mcp_packager.cli import output
+from mcp_packager.cli.options import Common, common_options
+from mcp_packager.cli.progress import Shown
+
+
+@click.command()
+@click.argument("name")
+@click.option("--template", metavar="PATH|URL", help="A cookiecutter template instead of the built-in one.")
+@click.option("--checkout", metavar="REVISION", help="Branch, tag or commit of a template that comes from git.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A variable of the template; may be given several times.",
+)
+@click.option(
+    "--hooks", is_flag=True, help="Run the programs that a template brings. Only for templates that you trust."
+)
+@click.option(
+    "--from",
+    "server",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Wrap an existing MCPServer or FastMCP server instead of writing a new one.",
+)
+@click.option("--object", "object_name", metavar="NAME", help="The server in --from FILE, where it holds several.")
+@click.option("--no-git", is_flag=True, help="Do not make a git repository.")
+@common_options()
+def new(
+    common: Common,
+    *,
+    name: str,
+    template: str | None,
+    checkout: str | None,
+    settings: tuple[str, ...],
+    hooks: bool,
+    server: Path | None,
+    object_name: str | None,
+    no_git: bool,
+) -> None:
+    """Start a tool project in a new folder NAME, or in --project DIR.
+
+    \b
+    mcp-pack new word-tools
+    mcp-pack new word-tools --from server.py
+    mcp-pack new word-tools --template gh:someone/template
+    """  # noqa: D301 - \b is click's mark for text that keeps its lines
+    from mcp_packager.scaffold import NewRequest, create
+
+    folder = Path(name) if common.project == Path() else common.project
+    request = NewRequest(
+        name=name,
+        folder=folder,
+        template=template,
+        checkout=checkout,
+        settings=tuple(settings),
+        hooks=hooks,
+        server=server,
+        object_name=object_name,
+        git=not no_git,
+    )
+    with Shown(quiet=common.quiet) as progress:
+        project = create(request, progress=progress)
+    if common.as_json:
+        output.document("new", project=project)
+        return
+    output.data(f"wrote {output.bold(str(project.folder))}: {', '.join(project.files)}")
+    for note in project.notes:
+        output.data(f"note: {note}")
+    output.data("next:")
+    for command in (f"cd {shlex.quote(str(project.folder))}", *project.next_commands):
+        output.data(f"  {command}")

@@ -1,0 +1,32 @@
+"""``mcp-pack targets``."""
+
+from __future__ import annotations
+
+import click
+
+from mcp_packager.cli import output
+from mcp_packager.cli.options import Common, common_options
+
+
+@click.command()
+@click.option("--support", is_flag=True, help="Show which manifest keys each target honours, maps or refuses.")
+@common_options()
+def targets(common: Common, *, support: bool) -> None:
+    """List the installed targets and what they support."""
+    from mcp_packager.cli.peek import installed_targets
+
+    if not support:
+        names = installed_targets()
+        if common.as_json:
+            output.document("targets", targets=names)
+        else:
+            output.data("\n".join(names))
+        return
+    from mcp_packager.pipeline.schema import support as describe
+
+    rows = [output.plain(row) for row in describe()]
+    if common.as_json:
+        output.document("targets", support=rows)
+        return
+    header = list(dict.fromkeys(key for row in rows for key in row))
+    output.data(output.table(header, [[row.get(key) for key in header] for row in rows]))

@@ -1,0 +1,110 @@
+"""Where ``mcp-pack`` starts, and the one place that turns what happened into an exit code.
+
+Exit codes: 0 done, 1 the user's problem, 2 the command line is wrong, 3 the world's problem (or a
+fault of mcp-pack itself), 4 changes are due (``plan --exit-code``, ``drift``), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+PROGRAM = "mcp-pack"
+COMPLETION_VARIABLE = "_MCP_PACK_COMPLETE"
+INTERRUPTED = 130
+FAULT = 3
+
+
+def main() -> None:
+    """Run the command line of this process and leave with its exit code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run ``arguments`` (without the program's name) and return the exit code. Never raises."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = _guarded(arguments)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        _forget_stdout()
+        return 0
+    return code
+
+
+def _guarded(arguments: Sequence[str]) -> int:
+    from mcp_packager.cli.output import ReaderGoneError
+
+    try:
+        return _dispatch(arguments)
+    except ReaderGoneError:
+        # Whoever read our output (`| head`) has seen enough: that is no failure.
+        _forget_stdout()
+        return 0
+    except Exception as error:  # noqa: BLE001 - the last net: every other exception becomes a record
+        from mcp_packager.cli.crash import report
+        from mcp_packager.cli.problems import show
+        from mcp_packager.errors import PackError
+
+        if isinstance(error, PackError):
+            show(error.problems, exit_code=error.exit_code, as_json="--json" in arguments)
+            return error.exit_code
+        report(error, arguments)
+        return FAULT
+
+
+def _dispatch(arguments: Sequence[str]) -> int:
+    import click
+
+    from mcp_packager.cli.root import root
+
+    if instruction := os.environ.get(COMPLETION_VARIABLE):
+        from click.shell_completion import shell_complete
+
+        return shell_complete(root, {}, PROGRAM, COMPLETION_VARIABLE, instruction)
+    try:
+        # Not `root.main()`: it swallows every broken pipe as exit 1, also that of a socket deep in a service.
+        with root.make_context(PROGRAM, list(arguments)) as context:
+            root.invoke(context)
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.Abort:
+        return INTERRUPTED
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return error.exit_code
+    except click.ClickException as error:
+        return _usage(error, as_json="--json" in arguments)
+    return 0
+
+
+def _usage(error: Exception, *, as_json: bool) -> int:
+    import click
+
+    from mcp_packager.cli.problems import show
+    from mcp_packager.errors import Problem
+
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    message = error.format_message() if isinstance(error, click.ClickException) else str(error)
+    command = context.command_path if context is not None else PROGRAM
+    problem = Problem(message.rstrip("."), f"type `{command} --help` to see what it takes")
+    show((problem,), exit_code=2, as_json=as_json)
+    return 2
+
+
+def _forget_stdout() -> None:
+    """Point standard output at nothing, so that the interpreter's last flush does not fail aloud."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(null, sys.stdout.fileno())
+    except (OSError, ValueError, AttributeError):
+        # Standard output is no real file (a test's buffer, or closed): nothing will be flushed to it.
+        pass
+    finally:
+        os.close(null)

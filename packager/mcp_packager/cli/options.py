@@ -1,0 +1,119 @@
+"""The options that commands share, collected into one frozen value."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.shell_completion import CompletionItem
+
+if TYPE_CHECKING:
+    from mcp_packager.pipeline.requests import Request
+    from mcp_packager.progress import Progress
+
+Command = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What every command takes. ``targets`` empty means every ``[target.*]`` of the manifest, else ``local``."""
+
+    project: Path
+    stage: str
+    as_json: bool
+    quiet: bool
+    targets: tuple[str, ...] = ()
+    locked: bool = False
+
+    def request(self, progress: Progress) -> Request:
+        """The pipeline's form of it."""
+        from mcp_packager.pipeline.requests import Request
+
+        return Request(
+            project=self.project, stage=self.stage, targets=self.targets, locked=self.locked, progress=progress
+        )
+
+
+def _complete_stage(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from mcp_packager.cli.peek import peek
+
+    seen = peek(Path(ctx.params.get("project") or "."))
+    return [CompletionItem(name) for name in ("default", *seen.stages) if name.startswith(incomplete)]
+
+
+def _complete_target(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from mcp_packager.cli.peek import installed_targets, peek
+
+    names = dict.fromkeys((*peek(Path(ctx.params.get("project") or ".")).targets, *installed_targets()))
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+_PROJECT = click.option(
+    "--project",
+    "project",
+    type=click.Path(path_type=Path),
+    default=Path(),
+    metavar="DIR",
+    help="The tool project: the folder with mcp-tool.toml.  [default: here]",
+)
+_STAGE = click.option(
+    "--stage",
+    default="default",
+    show_default=True,
+    metavar="NAME",
+    shell_complete=_complete_stage,
+    help="Which [stage.NAME] of the manifest to apply.",
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
+_QUIET = click.option("--quiet", "-q", is_flag=True, help="Print data and errors only.")
+_TARGETS = click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=_complete_target,
+    help="A target; may be given several times.  [default: every [target.*], else local]",
+)
+_LOCKED = click.option("--locked", is_flag=True, help="Fail rather than change mcp-tool.lock.")
+
+
+def common_options(*, targets: bool = False, locked: bool = False) -> Callable[[Command], Command]:
+    """Give a command ``--project``, ``--stage``, ``--json`` and ``--quiet``, and pass them as ``common``."""
+
+    def decorate(function: Command) -> Command:
+        @functools.wraps(function)
+        def gathered(project: Path, stage: str, *, as_json: bool, quiet: bool, **others: Any) -> Any:
+            common = Common(
+                project=project,
+                stage=stage,
+                as_json=as_json,
+                quiet=quiet,
+                targets=tuple(dict.fromkeys(others.pop("targets"))) if targets else (),
+                locked=others.pop("locked") if locked else False,
+            )
+            return function(common, **others)
+
+        decorated: Command = gathered
+        for wanted, option in (
+            (True, _QUIET),
+            (True, _JSON),
+            (locked, _LOCKED),
+            (targets, _TARGETS),
+            (True, _STAGE),
+            (True, _PROJECT),
+        ):
+            if wanted:
+                decorated = option(decorated)
+        return decorated
+
+    return decorate
+
+
+yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+allow_breaking_option = click.option(
+    "--allow-breaking", is_flag=True, help="Go on although clients of the last release may break."
+)

@@ -1,0 +1,110 @@
+"""Which server a client's settings are about: the built wheel over stdio, or a URL."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mcp_packager.cli.options import Common
+from mcp_packager.cli.peek import peek
+from mcp_packager.errors import Place, Problem, UsageError, UserError
+from mcp_packager.progress import Progress
+
+if TYPE_CHECKING:
+    from mcp_packager.client_config import HttpServer, SecretReference, Server, StdioServer
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""What every client takes as a server's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the command line asked for. ``url`` is empty for the deployed one, ``None`` for stdio."""
+
+    url: str | None
+    token_env: str | None
+    name: str | None
+
+
+def find(common: Common, wanted: Wanted, progress: Progress) -> tuple[Server, tuple[str, ...]]:
+    """The server, and what to know about it.
+
+    Raises:
+        UsageError: the name or the URL does not do.
+        UserError: nothing is built or deployed that could be connected to.
+    """
+    name = wanted.name or peek(common.project).name or "tool"
+    if not _NAME.fullmatch(name):
+        fix = "use letters, digits, - and _, at most 64, with --name"
+        raise UsageError(Problem(f"`{name}` is no server name that every client takes", fix))
+    if wanted.url is None:
+        return _stdio(common, name)
+    return _http(wanted.url or _deployed(common, progress), name, wanted.token_env), ()
+
+
+def _http(url: str, name: str, token_env: str | None) -> HttpServer:
+    from mcp_packager.client_config import HttpServer, SecretReference
+
+    if not url.startswith(("http://", "https://")):
+        raise UsageError(Problem(f"`{url}` is no URL of a server", "give one that starts with https:// or http://"))
+    token = None if token_env is None else SecretReference("Authorization", token_env, f"Bearer token of {name}")
+    return HttpServer(name, url, token)
+
+
+def _deployed(common: Common, progress: Progress) -> str:
+    from mcp_packager.pipeline.operate import endpoint
+
+    url = endpoint(common.request(progress)).get("url")
+    if not isinstance(url, str):
+        raise UserError(Problem("this deployment has no URL", "use --stdio, or deploy it to a target that has one"))
+    return url
+
+
+def _stdio(common: Common, name: str) -> tuple[StdioServer, tuple[str, ...]]:
+    from mcp_packager.client_config import StdioServer
+    from mcp_packager.manifest import load
+
+    manifest = load(common.project, common.stage, check_targets=False)
+    command = (*_uvx(), "--from", str(_wheel(manifest.project)), manifest.tool.name)
+    secrets: list[SecretReference] = []
+    notes: list[str] = []
+    for key, secret in manifest.secrets.items():
+        reference, note = _reference(key, secret.source(key), secret.description, as_file=secret.as_ == "file")
+        secrets += [reference] if reference is not None else []
+        notes += [note] if note is not None else []
+    return StdioServer(name, command, dict(manifest.env), tuple(secrets)), tuple(notes)
+
+
+def _reference(
+    key: str, source: tuple[str, str], description: str, *, as_file: bool
+) -> tuple[SecretReference | None, str | None]:
+    from mcp_packager.client_config import SecretReference
+
+    scheme, rest = source
+    if scheme == "env" and not as_file:
+        return SecretReference(key, rest, description), None
+    return (
+        None,
+        f"{key} comes from `{scheme}:{rest}`: give it to the server yourself, as the variable {key}",
+    )
+
+
+def _wheel(project: Path) -> Path:
+    folder = project.absolute() / "dist" / "local"
+    wheels = sorted(folder.glob("*.whl"), key=lambda wheel: wheel.stat().st_mtime)
+    if not wheels:
+        what = "there is no wheel that a client could start"
+        raise UserError(Problem(what, "type `mcp-pack build --target local` first", Place(file=str(folder))))
+    return wheels[-1]
+
+
+def _uvx() -> tuple[str, ...]:
+    """The whole path of uvx: a client that was started from a desktop has a short PATH."""
+    if found := shutil.which("uvx"):
+        return (found,)
+    import uv
+
+    return (uv.find_uv_bin(), "tool", "run")
