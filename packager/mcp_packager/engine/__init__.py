@@ -21,7 +21,7 @@ from mcp_packager.engine.operate import (
     unlock,
 )
 from mcp_packager.engine.order import PlanError
-from mcp_packager.engine.run import Clock, Run, Verification, Verify, whoami
+from mcp_packager.engine.run import Clock, Run, whoami
 
 __all__ = [
     "Clock",
@@ -32,8 +32,6 @@ __all__ = [
     "PlanError",
     "Run",
     "Stopped",
-    "Verification",
-    "Verify",
     "current",
     "deploy",
     "destroy",

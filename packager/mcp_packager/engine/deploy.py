@@ -9,9 +9,9 @@ from mcp_packager.engine.diff import diff
 from mcp_packager.engine.failure import Stopped, explain
 from mcp_packager.engine.history import current_of, kept_keys, prune, record
 from mcp_packager.engine.lock import Guard, hold
-from mcp_packager.engine.run import Run, Verification, Verify
+from mcp_packager.engine.run import Run
 from mcp_packager.errors import PackError
-from mcp_packager.target import Action, Endpoint, Intent, Outcome, Phase, Plan, Release, World
+from mcp_packager.target import Action, Endpoint, Intent, Outcome, Phase, Plan, Release, Verification, Verify, World
 
 
 @dataclass(frozen=True, slots=True)

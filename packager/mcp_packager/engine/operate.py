@@ -10,9 +10,9 @@ from mcp_packager.engine.diff import diff
 from mcp_packager.engine.failure import Stopped, explain
 from mcp_packager.engine.history import choose, current_of, kept_keys
 from mcp_packager.engine.lock import hold
-from mcp_packager.engine.run import Run, Verify
+from mcp_packager.engine.run import Run
 from mcp_packager.errors import PackError
-from mcp_packager.target import Change, Holder, Kept, Phase, Plan, Release, World
+from mcp_packager.target import Change, Holder, Kept, Phase, Plan, Release, Verify, World
 
 
 @dataclass(frozen=True, slots=True)

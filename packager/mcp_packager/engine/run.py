@@ -1,4 +1,4 @@
-"""What every run of the engine is given: who runs it, how it waits, whom it tells, and how it verifies."""
+"""What every run of the engine is given: who runs it, how it waits, whom it tells."""
 
 from __future__ import annotations
 
@@ -9,31 +9,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TypeAlias
 
 from mcp_packager.progress import Progress, Silent
-from mcp_packager.target import Endpoint, Intent
-
-
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """What was checked at an endpoint, and what could not be from here. Each is a line for people."""
-
-    checked: tuple[str, ...] = ()
-    unverified: tuple[str, ...] = ()
-
-    def and_then(self, later: Verification) -> Verification:
-        """Both together, each line once."""
-        return Verification(
-            tuple(dict.fromkeys(self.checked + later.checked)), tuple(dict.fromkeys(self.unverified + later.unverified))
-        )
-
-
-Verify: TypeAlias = Callable[[Endpoint, Intent], Verification]
-"""Speak to the endpoint as a client would and hold it against the intent.
-
-Raises a ``PackError`` when what is served is not what is wanted.
-"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@
 """
 
 from mcp_packager.target.artifact import ARTIFACT_FILE, ARTIFACT_SCHEMA, Artifact, write_artifact
-from mcp_packager.target.config import CONFIG_SCHEMA, base_config, identity_of, with_secrets, with_serve
+from mcp_packager.target.config import CONFIG_SCHEMA, base_config, calls_of, identity_of, with_secrets, with_serve
 from mcp_packager.target.identity import DNS, Alphabet, Identity
 from mcp_packager.target.plan import PLAN_SCHEMA, Change, FieldChange, Kept, Plan
 from mcp_packager.target.protocol import (
@@ -46,6 +46,7 @@ from mcp_packager.target.resources import (
 )
 from mcp_packager.target.schema import check_schema
 from mcp_packager.target.values import Generated, Key, Ref, Unknown, Value, canonical, decode, digest, encode
+from mcp_packager.target.verification import Verification, Verify
 from mcp_packager.target.world import (
     Holder,
     Lock,
@@ -109,9 +110,12 @@ __all__ = [
     "TransientError",
     "Unknown",
     "Value",
+    "Verification",
+    "Verify",
     "World",
     "WorldInput",
     "base_config",
+    "calls_of",
     "canonical",
     "check_schema",
     "decode",

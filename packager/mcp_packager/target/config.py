@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mcp_packager.target.identity import Identity
+from mcp_packager.target.release import Call
 from mcp_packager.target.values import Value
 
 if TYPE_CHECKING:
@@ -26,7 +27,10 @@ def base_config(manifest: Manifest, target: str) -> dict[str, Any]:
         "public_url": serve.public_url,
         "timeout": serve.timeout,
         "concurrency": serve.concurrency,
+        "allowed_hosts": list(serve.hosts),
+        "allowed_origins": list(serve.origins),
         "auth": None if serve.auth is None else serve.auth.model_dump(mode="json", exclude_defaults=True),
+        "drain_delay": serve.drain,
     }
     return {
         "schema": CONFIG_SCHEMA,
@@ -50,5 +54,19 @@ def with_serve(config: Mapping[str, Any], **settings: Value) -> dict[str, Any]:
 
 def identity_of(manifest: Manifest) -> Identity:
     """Whose the deployment is: project (default: the tool), tool and stage."""
-    tool = manifest.tool
-    return Identity(project=tool.project or tool.name, tool=tool.name, stage=manifest.stage)
+    return Identity(project=manifest.tool.project_id, tool=manifest.tool.name, stage=manifest.stage)
+
+
+def calls_of(manifest: Manifest) -> tuple[Call, ...]:
+    """The calls that a deploy makes, as data that a release keeps."""
+    return tuple(
+        Call(
+            tool=call.tool,
+            arguments=dict(call.arguments),
+            error=call.expect.error,
+            contains=call.expect.contains,
+            structured=call.expect.structured,
+            timeout=call.timeout,
+        )
+        for call in manifest.verify
+    )

@@ -60,25 +60,26 @@ class Endpoint:
 class Call:
     """One call that proves the server works: ``[[verify.call]]`` of the manifest.
 
-    ``expect`` is a text that the answer must hold; ``via`` says from where the call is made.
+    ``error`` says whether the tool is to answer with an error, ``contains`` a text that the answer's text must hold,
+    ``structured`` what the structured answer must hold. ``timeout`` is in seconds.
     """
 
     tool: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    expect: str | None = None
-    is_error: bool = False
-    timeout: float | None = None
-    via: str = "public"
+    error: bool = False
+    contains: str | None = None
+    structured: Any = None
+    timeout: float = 30.0
 
     def as_json(self) -> dict[str, Any]:
         """Plain data, for release records."""
         return {
             "tool": self.tool,
             "arguments": dict(self.arguments),
-            "expect": self.expect,
-            "is_error": self.is_error,
+            "error": self.error,
+            "contains": self.contains,
+            "structured": self.structured,
             "timeout": self.timeout,
-            "via": self.via,
         }
 
     @classmethod
