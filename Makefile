@@ -59,7 +59,7 @@ lint: setup  ## ruff, mypy strict, the walls between the layers
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet . || { echo "lint: run make format" >&2; exit 1; }
 	@$(BIN)/mypy --no-error-summary $(SOURCES)
-	@PYTHONPATH=packager:targets:runtime $(BIN)/lint-imports --no-logo > $(VENV)/imports.txt 2>&1 || { cat $(VENV)/imports.txt; exit 1; }
+	@$(BIN)/lint-imports --no-logo > $(VENV)/imports.txt 2>&1 || { cat $(VENV)/imports.txt; exit 1; }
 	@echo "lint: ruff, mypy and import-linter are content"
 
 format: setup  ## Let ruff format and mend what it can
