@@ -10,6 +10,8 @@ import os
 import sys
 from collections.abc import Sequence
 
+from mcp_packager.cli.streams import ReaderGoneError
+
 PROGRAM = "mcp-pack"
 COMPLETION_VARIABLE = "_MCP_PACK_COMPLETE"
 INTERRUPTED = 130
@@ -39,8 +41,6 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _guarded(arguments: Sequence[str]) -> int:
-    from mcp_packager.cli.output import ReaderGoneError
-
     try:
         return _dispatch(arguments)
     except ReaderGoneError:

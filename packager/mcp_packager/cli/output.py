@@ -13,12 +13,10 @@ from typing import Any, TextIO
 
 import click
 
+from mcp_packager.cli.streams import ReaderGoneError
+
 JSON_SCHEMA = 1
 """The ``schema`` of every ``--json`` document. It grows when a key changes its meaning or leaves."""
-
-
-class ReaderGoneError(Exception):
-    """Whoever read standard output closed it. Not an ``OSError``, so that no service's error is taken for it."""
 
 
 def data(text: str, *, newline: bool = True) -> None:

@@ -131,11 +131,9 @@ def _aliases(tree: ast.Module) -> dict[str, str]:
             case ast.ImportFrom(module=str(module)):
                 names |= {alias.asname or alias.name: f"{module}.{alias.name}" for alias in node.names}
             case ast.ClassDef():
-                server = next(
-                    (base for base in (_dotted(base, names) for base in node.bases) if _names_server(base)), None
-                )
-                if server is not None:
-                    names[node.name] = server
+                for base in map(functools.partial(_dotted, names=names), node.bases):
+                    if _names_server(base):
+                        names[node.name] = base
     return names
 
 
