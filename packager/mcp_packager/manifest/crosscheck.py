@@ -27,7 +27,7 @@ def across(document: Document, project: Path) -> Iterator[Finding]:
 def _packer(document: Document) -> Iterator[Finding]:
     if document.tool.requires is None:
         return
-    from packaging.specifiers import SpecifierSet  # noqa: PLC0415  # 30 ms that few files need
+    from packaging.specifiers import SpecifierSet  # 30 ms that few files need
 
     if not SpecifierSet(document.tool.requires).contains(__version__, prereleases=True):
         yield Finding(

@@ -46,7 +46,7 @@ _QUIET: Final = ("env", "arguments")
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that ``word`` was probably meant to be."""
-    import difflib  # noqa: PLC0415  # only a wrong file needs it
+    import difflib  # only a wrong file needs it
 
     found = difflib.get_close_matches(word[:100], list(known), n=1, cutoff=0.6)
     return found[0] if found else None
@@ -120,7 +120,7 @@ def _judged(error: ErrorDetails, context: Mapping[str, Any]) -> tuple[str, str]:
 
 def _grammar(pattern: str) -> str:
     """A pattern of the grammar, in words."""
-    from mcp_packager.manifest import permission, words  # noqa: PLC0415  # they import pydantic's types, this may be first
+    from mcp_packager.manifest import permission, words  # they import pydantic's types, this may be first
 
     return {**words.IN_WORDS, **permission.IN_WORDS}.get(pattern, f"text that matches {pattern}")
 

@@ -80,7 +80,7 @@ class Permissions(Section):
 
 
 def _network(cidr: str) -> Any:
-    import ipaddress  # noqa: PLC0415  # only files with a network need it
+    import ipaddress  # only files with a network need it
 
     try:
         return ipaddress.ip_network(cidr)

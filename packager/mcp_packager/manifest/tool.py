@@ -15,7 +15,7 @@ DEFAULT_PYTHON = ">=3.11"
 
 
 def _version(text: str) -> str:
-    from packaging.version import InvalidVersion, Version  # noqa: PLC0415  # 11 ms that most commands need not pay
+    from packaging.version import InvalidVersion, Version  # 11 ms that most commands need not pay
 
     try:
         version = Version(text)
@@ -34,7 +34,7 @@ def _version(text: str) -> str:
 
 
 def _specifier(text: str) -> str:
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # noqa: PLC0415  # 30 ms that few files need
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # 30 ms that few files need
 
     try:
         SpecifierSet(text)
@@ -48,7 +48,7 @@ def _specifier(text: str) -> str:
 
 
 def _requirement(text: str) -> str:
-    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415  # 40 ms that few files need
+    from packaging.requirements import InvalidRequirement, Requirement  # 40 ms that few files need
 
     try:
         Requirement(text)

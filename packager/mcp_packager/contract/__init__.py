@@ -1,0 +1,9 @@
+"""The contract: what a server shows its clients. Extracted in a child process, hashed, compared."""
+
+from __future__ import annotations
+
+from mcp_packager.contract.compare import ContractChange, compare, needs_major
+from mcp_packager.contract.document import Contract
+from mcp_packager.contract.extract import ExtractRequest, extract
+
+__all__ = ["Contract", "ContractChange", "ExtractRequest", "compare", "extract", "needs_major"]

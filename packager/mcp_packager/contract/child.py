@@ -1,0 +1,114 @@
+"""A child process that runs somebody else's code: bounded in time and output, gone with all it started.
+
+Its output is read until it ends, not until the pipe closes: a forked grandchild that keeps the pipe open delays
+nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final
+
+_KEPT: Final = 64 << 10
+"""Bytes of output that are kept: the last ones."""
+
+_LOOK: Final = 0.05
+"""Seconds between two looks at whether it has ended, while it prints nothing."""
+
+_LAST_WORDS: Final = 1.0
+"""Seconds for the dump of a hanging program's stack."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a child ended. ``code`` is negative for a signal; ``late`` means it was killed past its limit."""
+
+    code: int
+    output: str
+    late: bool
+
+
+def run(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, limit: float) -> Ended:
+    """Run a program in a session of its own, without input, for at most ``limit`` seconds.
+
+    A program past its limit gets SIGABRT first, so that Python's fault handler says where it hangs, then SIGKILL,
+    with every process of its group.
+
+    Raises:
+        OSError: the program cannot be started.
+    """
+    child = subprocess.Popen(
+        argv,
+        env=dict(env),
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        bufsize=0,
+    )
+    stream = child.stdout
+    if stream is None:
+        raise OSError("no pipe")
+    try:
+        _no_core(child.pid)
+        os.set_blocking(stream.fileno(), False)
+        kept = bytearray()
+        late = not _until_end(child, stream, kept, time.monotonic() + limit)
+        if late:
+            _signal(child, signal.SIGABRT)
+            _until_end(child, stream, kept, time.monotonic() + _LAST_WORDS)
+    finally:
+        # A number stays a group's while one process of the group lives; without one there is nothing to kill.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+        with stream:
+            pass
+    return Ended(child.returncode, kept.decode("utf-8", "replace"), late)
+
+
+def _until_end(child: subprocess.Popen[bytes], stream: IO[bytes], kept: bytearray, deadline: float) -> bool:
+    """Collect output until the child ends; false where the deadline came first."""
+    is_open, after = True, 0
+    with selectors.DefaultSelector() as selector:
+        selector.register(stream, selectors.EVENT_READ)
+        while True:
+            ended = child.poll() is not None
+            left = deadline - time.monotonic()
+            if not ended and left <= 0:
+                return False
+            chunk = b""
+            if is_open and selector.select(0 if ended else min(_LOOK, left)):
+                chunk = stream.read(1 << 16) or b""
+                is_open = bool(chunk)
+                kept.extend(chunk)
+                del kept[:-_KEPT]
+            elif not is_open and not ended:
+                # It closed its output and goes on.
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    child.wait(min(_LOOK, left))
+            after += len(chunk) if ended else 0
+            if ended and (not chunk or after > _KEPT):
+                return True
+
+
+def _signal(child: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(child.pid, number)
+
+
+def _no_core(pid: int) -> None:
+    """A crash leaves no core file, where the system can be told so from outside."""
+    with contextlib.suppress(ImportError, AttributeError, OSError, ValueError):
+        import resource  # not everywhere
+
+        resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0))
