@@ -48,7 +48,9 @@ def drop(text: str, path: Sequence[str]) -> str:
     end = item.node.end if item.comma is None else item.comma + 1
     start = len(text[: item.start].rstrip(" \t\r\n"))
     tail = text[end:]
-    head = text[:start] if text[start - 1] in ",{" else text[: item.start]
+    # Behind a comment the line goes only if nothing else is on it, or the comment would swallow what follows.
+    alone = tail.lstrip(" \t").startswith(("\n", "\r\n"))
+    head = text[:start] if alone or text[start - 1] in ",{" else text[: item.start]
     if item.comma is None and index > 0:
         comma = owner.items[index - 1].comma
         if comma is not None:

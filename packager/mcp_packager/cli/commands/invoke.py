@@ -16,7 +16,7 @@ from mcp_packager.cli.progress import Shown
 from mcp_packager.errors import Problem, UsageError
 
 if TYPE_CHECKING:
-    from mcp_packager.pipeline.requests import ClientCredentials
+    from mcp_packager.verify import ClientCredentials
 
 TOOL_ERROR = 1
 
@@ -33,6 +33,7 @@ TOOL_ERROR = 1
 @click.option(
     "--client-secret-env", metavar="VARIABLE", help="The environment variable that holds the client's secret."
 )
+@click.option("--token-url", metavar="URL", help="Where to get that token.  [default: what the server names]")
 @click.option(
     "--scope", "scopes", multiple=True, metavar="SCOPE", help="A scope to ask for; may be given several times."
 )
@@ -47,6 +48,7 @@ def invoke(
     token_env: str | None,
     client_id: str | None,
     client_secret_env: str | None,
+    token_url: str | None,
     scopes: tuple[str, ...],
 ) -> None:
     """Call a tool of the deployed server, or of the one at --url.
@@ -63,7 +65,7 @@ def invoke(
         raise UsageError(Problem("arguments are given twice, by name and by --input", "use one of the two"))
     passed = given.from_input(source) if source is not None else given.from_pairs(pairs)
     headers = {} if token_env is None else {"Authorization": f"Bearer {_secret(token_env, '--token-env')}"}
-    credentials = _credentials(client_id, client_secret_env, scopes)
+    credentials = _credentials(client_id, client_secret_env, token_url, scopes)
     if headers and credentials is not None:
         raise UsageError(Problem("both a token and client credentials are given", "use one of the two"))
     from mcp_packager.pipeline.invoke import invoke as call
@@ -113,15 +115,18 @@ def _secret(variable: str, option: str) -> str:
     return value
 
 
-def _credentials(client_id: str | None, secret_env: str | None, scopes: tuple[str, ...]) -> ClientCredentials | None:
+def _credentials(
+    client_id: str | None, secret_env: str | None, token_url: str | None, scopes: tuple[str, ...]
+) -> ClientCredentials | None:
     if client_id is None and secret_env is None:
-        if scopes:
-            raise UsageError(Problem("--scope goes with --client-id", "add --client-id and --client-secret-env"))
+        if scopes or token_url:
+            raise UsageError(
+                Problem("--scope and --token-url go with --client-id", "add --client-id and --client-secret-env")
+            )
         return None
     if client_id is None or secret_env is None:
         raise UsageError(Problem("client credentials are incomplete", "give both --client-id and --client-secret-env"))
-    from mcp_packager.pipeline.requests import ClientCredentials
+    from mcp_packager.verify import ClientCredentials
 
-    return ClientCredentials(
-        client_id=client_id, client_secret=_secret(secret_env, "--client-secret-env"), scopes=scopes
-    )
+    secret = _secret(secret_env, "--client-secret-env")
+    return ClientCredentials(client_id=client_id, client_secret=secret, token_url=token_url, scopes=scopes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from pathlib import Path
 
 import click
@@ -55,9 +56,13 @@ def new(
     mcp-pack new word-tools --from server.py
     mcp-pack new word-tools --template gh:someone/template
     """  # noqa: D301 - \b is click's mark for text that keeps its lines
+    from mcp_packager.pipeline.schema import schema
     from mcp_packager.scaffold import NewRequest, create
 
     folder = Path(name) if common.project == Path() else common.project
+    asks = (
+        template is not None and not common.quiet and output.is_terminal(sys.stdin) and output.is_terminal(sys.stderr)
+    )
     request = NewRequest(
         name=name,
         folder=folder,
@@ -68,8 +73,11 @@ def new(
         server=server,
         object_name=object_name,
         git=not no_git,
+        ask=asks,
+        schema=schema(),
     )
-    with Shown(quiet=common.quiet) as progress:
+    # A template's questions take the terminal, so no progress line is drawn over them.
+    with Shown(quiet=common.quiet or asks) as progress:
         project = create(request, progress=progress)
     if common.as_json:
         output.document("new", project=project)

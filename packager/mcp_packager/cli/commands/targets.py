@@ -24,9 +24,10 @@ def targets(common: Common, *, support: bool) -> None:
         return
     from mcp_packager.pipeline.schema import support as describe
 
-    rows = [output.plain(row) for row in describe()]
+    table = describe()
     if common.as_json:
-        output.document("targets", support=rows)
+        output.document("targets", support=table)
         return
-    header = list(dict.fromkeys(key for row in rows for key in row))
-    output.data(output.table(header, [[row.get(key) for key in header] for row in rows]))
+    columns = tuple(dict.fromkeys(name for row in table.values() for name in row))
+    rows = [(key, *(row.get(name) for name in columns)) for key, row in table.items()]
+    output.data(output.table(("key", *columns), rows))
