@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 UV     := $(BIN)/uv
-SOURCES := packager targets runtime tests benchmarks
+SOURCES := packager targets runtime tests benchmarks docs/demo.py
 # -n: one worker a core. TESTS and ARGS narrow a run: make test TESTS=tests/house ARGS=-x
 TESTS  ?= tests
 ARGS   ?=
@@ -47,7 +47,7 @@ parts: packages  ## Install the node packages that the client tests use as well 
 	@$(BIN)/python tests/real_parts.py install
 
 demo: setup  ## Scaffold a tool, build it, deploy it to local, call it with a real client, remove it
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python benchmarks/demo.py
+	@$(BIN)/python docs/demo.py
 
 test: packages  ## Run the tests; a real part that is missing here is skipped by name (CI=true: fails)
 	@$(PYTEST) $(if $(CI),$(COVER)) $(ARGS) $(TESTS)
