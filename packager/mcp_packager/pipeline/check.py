@@ -1,0 +1,70 @@
+"""``mcp-pack check``: is the project sound, and what would its clients notice?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mcp_packager import engine
+from mcp_packager.bundle import scan_secrets
+from mcp_packager.contract import Contract
+from mcp_packager.errors import UserError
+from mcp_packager.manifest import Manifest
+from mcp_packager.pipeline.place import comparison, world_of
+from mcp_packager.pipeline.prepare import prepare
+from mcp_packager.pipeline.project import open_project
+from mcp_packager.pipeline.requests import CheckReport, Request
+
+
+def check(request: Request) -> CheckReport:
+    """Read, lock, import, scan; and compare with the last release of each target that was named.
+
+    Raises:
+        UserError: something is wrong with manifest, dependencies, files or code.
+        WorldError: the package index or a named target does not answer.
+    """
+    project = open_project(request)
+    manifest = project.manifest
+    prepared = prepare(manifest, project.aims, locked=request.locked, progress=request.progress)
+    problems = scan_secrets(prepared.author, manifest.tool.allow)
+    if problems:
+        raise UserError(problems)
+    comparisons = tuple(
+        comparison(aim.name, engine.current(world_of(manifest, aim, progress=request.progress)), prepared.contract)
+        for aim in (project.aims if request.targets else ())
+    )
+    document = prepared.contract.document
+    return CheckReport(
+        name=manifest.tool.name,
+        version=manifest.tool.version,
+        stage=manifest.stage,
+        contract_hash=prepared.contract.hash,
+        tools=_names(document, "tools"),
+        resources=(*_names(document, "resources"), *_names(document, "templates")),
+        prompts=_names(document, "prompts"),
+        notes=tuple(_notes(manifest, prepared.contract, prepared.author.untracked)),
+        comparisons=comparisons,
+    )
+
+
+def _names(document: Mapping[str, Any], section: str) -> tuple[str, ...]:
+    return tuple(item["name"] for item in document[section])
+
+
+def _notes(manifest: Manifest, contract: Contract, untracked: tuple[str, ...]) -> Iterator[str]:
+    """What is not wrong but worth knowing before a deploy."""
+    if untracked:
+        yield f"files that git does not track go along: {', '.join(untracked)}"
+    asking = [tool["name"] for tool in contract.document["tools"] if tool.get("asks")]
+    if asking:
+        yield (
+            f"{', '.join(asking)} ask the user; over HTTP a client of the older era cannot be asked and gets the "
+            "question's default, else an error that says why"
+        )
+    declared = set(manifest.secrets)
+    for tool in contract.document["tools"]:
+        missing = sorted(set(tool.get("secrets", ())) - declared)
+        if missing:
+            yield f"{tool['name']} names secrets that [secrets] does not declare: {', '.join(missing)}"
+    if not manifest.verify:
+        yield "no [[verify.call]]: a deploy checks that the contract is served, but calls no tool"

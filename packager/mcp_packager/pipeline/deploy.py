@@ -1,0 +1,206 @@
+"""``mcp-pack plan`` and ``mcp-pack deploy``: from a project to a verified release on each target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from mcp_packager import engine
+from mcp_packager.contract import ContractChange, needs_major
+from mcp_packager.errors import Problem, UserError
+from mcp_packager.manifest.verification import VerifyCall
+from mcp_packager.pipeline.build import Built, build_one
+from mcp_packager.pipeline.place import comparison, verified, world_of
+from mcp_packager.pipeline.prepare import Prepared, prepare
+from mcp_packager.pipeline.project import Aim, Project, open_project
+from mcp_packager.pipeline.requests import ChangeLine, Comparison, DeployReport, PlanReport, Request
+from mcp_packager.target import (
+    Action,
+    Call,
+    DesiredInput,
+    Intent,
+    Lifetime,
+    Plan,
+    Release,
+    World,
+    base_config,
+    held_contract,
+    identity_of,
+)
+
+Confirm = Callable[[str], bool]
+
+
+@dataclass(frozen=True)
+class Aimed:
+    """One target with all that a deploy there needs, and what stands there now."""
+
+    built: Built
+    world: World
+    intent: Intent
+    current: Release | None
+    contract: Comparison
+
+
+def plan(request: Request, *, allow_breaking: bool = False) -> tuple[PlanReport, ...]:
+    """What a deploy would change on each target. Builds, and only reads the targets.
+
+    Raises:
+        UserError: the project is wrong, or clients would break without a new major version.
+        WorldError: the package index or a target does not answer.
+    """
+    reports = []
+    for aimed in _aim(request, open_project(request), allow_breaking=allow_breaking):
+        due = engine.plan(aimed.intent, aimed.world)
+        reports.append(
+            PlanReport(
+                target=aimed.built.aim.name,
+                stage=request.stage,
+                plan=due.as_json(),
+                text=engine.draw(due),
+                changes_due=due.due,
+                contract=aimed.contract,
+            )
+        )
+    return tuple(reports)
+
+
+def deploy(
+    request: Request, *, allow_breaking: bool = False, confirm: Confirm = lambda _: True
+) -> tuple[DeployReport, ...]:
+    """Build, bring up, verify, switch, on one target after the other.
+
+    Everything is built and judged for every target before the first is touched. ``confirm`` is asked before
+    something that clients hold on to is replaced or deleted; a no ends the deploy there.
+
+    Raises:
+        UserError: the project is wrong, clients would break, or the answer was no.
+        WorldError: an index or a target does not answer, or another deploy holds the lock.
+    """
+    project = open_project(request)
+    aimed = _aim(request, project, allow_breaking=allow_breaking)
+    for each in aimed:
+        _ask(each, engine.plan(each.intent, each.world), confirm)
+    run = engine.Run(progress=request.progress)
+    return tuple(
+        report(each.built.aim, engine.deploy(each.intent, each.world, verify=verified, run=run)) for each in aimed
+    )
+
+
+def report(aim: Aim, done: engine.Deployed) -> DeployReport:
+    """What a deploy or a rollback left, for people."""
+    release = done.release
+    intent = release.intent
+    warning = aim.target.about.warning
+    return DeployReport(
+        target=aim.name,
+        stage=intent.identity.stage,
+        changed=done.changed,
+        release=release.number,
+        version=intent.artifact.version,
+        digest=intent.artifact.digest,
+        contract_hash=intent.artifact.contract_hash,
+        endpoint=release.endpoint.as_json(),
+        verified=release.verified,
+        unverified=release.unverified,
+        notes=(warning,) if warning and done.changed else (),
+    )
+
+
+def _aim(request: Request, project: Project, *, allow_breaking: bool) -> tuple[Aimed, ...]:
+    manifest = project.manifest
+    prepared = prepare(manifest, project.aims, locked=request.locked, progress=request.progress)
+    aimed = []
+    for aim in project.aims:
+        built = build_one(prepared, aim, manifest.project / "dist", progress=request.progress)
+        world = world_of(manifest, aim, progress=request.progress, built=built)
+        current = engine.current(world)
+        compared = comparison(aim.name, current, prepared.contract)
+        aimed.append(Aimed(built, world, _intent(prepared, built), current, compared))
+    if not allow_breaking:
+        _refuse_breaking(manifest.tool.version, aimed)
+    return tuple(aimed)
+
+
+def _intent(prepared: Prepared, built: Built) -> Intent:
+    """Everything that the deploy wants, as data."""
+    manifest, aim = prepared.manifest, built.aim
+    identity = identity_of(manifest)
+    config = base_config(manifest, aim.name)
+    desired = aim.target.desired(
+        DesiredInput(
+            manifest=manifest,
+            options=aim.options,
+            identity=identity,
+            artifact=built.artifact,
+            config=config,
+            interpreters=dict(prepared.platforms[aim.name]),
+        )
+    )
+    return Intent(
+        identity=identity,
+        target=aim.name,
+        artifact=built.artifact,
+        config=config,
+        contract=held_contract(prepared.contract.document),
+        resources=desired,
+        calls=tuple(_call(call) for call in manifest.verify),
+        keep=getattr(aim.options, "keep", 5),
+    )
+
+
+def _call(call: VerifyCall) -> Call:
+    return Call(
+        tool=call.tool,
+        arguments=dict(call.arguments),
+        error=call.expect.error,
+        contains=call.expect.contains,
+        structured=call.expect.structured,
+        timeout=call.timeout,
+    )
+
+
+def _refuse_breaking(version: str, aimed: Sequence[Aimed]) -> None:
+    problems = [problem for each in aimed if (problem := _breaking(version, each)) is not None]
+    if problems:
+        raise UserError(problems)
+
+
+def _breaking(version: str, aimed: Aimed) -> Problem | None:
+    if aimed.current is None:
+        return None
+    changes = tuple(
+        ContractChange(line.kind, line.name, breaking=line.breaking, what=line.what) for line in aimed.contract.changes
+    )
+    if not needs_major(aimed.current.intent.artifact.version, version, changes):
+        return None
+    where = f"release {aimed.current.number} on {aimed.built.aim.name}"
+    return Problem(
+        what=f"clients of {where} would break: {_said(aimed.contract.changes)}",
+        fix=f"raise the major version of {version} in mcp-tool.toml, or say --allow-breaking",
+    )
+
+
+def _said(changes: Sequence[ChangeLine]) -> str:
+    return "; ".join(f"{change.kind} {change.name}: {change.what}" for change in changes if change.breaking)
+
+
+def _ask(aimed: Aimed, due: Plan, confirm: Confirm) -> None:
+    """Ask where something is made anew, or goes that the last release still held on to."""
+    lasting = {
+        resource.key
+        for resource in (aimed.current.intent.resources if aimed.current else ())
+        if resource.lifetime is Lifetime.CURRENT
+    }
+    hard = [
+        change
+        for change in due.changes
+        if change.action is Action.REPLACE or (change.action is Action.DELETE and change.key in lasting)
+    ]
+    if not hard:
+        return
+    names = ", ".join(f"{change.action.value} {change.key}" for change in hard)
+    if not confirm(f"The deploy to {aimed.built.aim.name} would {names}. Go on?"):
+        raise UserError(
+            Problem(f"nothing was deployed to {aimed.built.aim.name}: the answer was no", "look at mcp-pack plan")
+        )

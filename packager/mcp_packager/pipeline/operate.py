@@ -1,0 +1,172 @@
+"""Living with what is deployed: status, logs, history, drift, rollback, destroy, unlock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mcp_packager import engine
+from mcp_packager.errors import Problem, UsageError, UserError
+from mcp_packager.pipeline.deploy import report
+from mcp_packager.pipeline.place import verified, world_of
+from mcp_packager.pipeline.project import Aim, open_project
+from mcp_packager.pipeline.requests import (
+    DeployReport,
+    DestroyReport,
+    DriftReport,
+    HistoryLine,
+    Request,
+    StatusReport,
+)
+from mcp_packager.target import World
+
+
+@dataclass(frozen=True)
+class Placed:
+    """One target and the seam to its world."""
+
+    aim: Aim
+    world: World
+
+
+def status(request: Request) -> tuple[StatusReport, ...]:
+    """How the deployment is on each target."""
+    return tuple(_status(request, placed) for placed in _places(request))
+
+
+def logs(request: Request, *, lines: int, follow: bool) -> Iterator[str]:
+    """The server's log on one target, oldest line first; with ``follow`` until the caller stops.
+
+    Raises:
+        UsageError: more than one target is meant.
+    """
+    yield from _only(request).world.logs(lines=lines, follow=follow)
+
+
+def history(request: Request) -> Mapping[str, tuple[HistoryLine, ...]]:
+    """The releases that are kept on each target, failed attempts included, oldest first."""
+    return {placed.aim.name: tuple(_history(placed.world)) for placed in _places(request)}
+
+
+def drift(request: Request) -> tuple[DriftReport, ...]:
+    """What each target holds against what its last release says. A deploy mends it: the release wins."""
+    reports = []
+    for placed in _places(request):
+        found = engine.drift(placed.world)
+        reports.append(
+            DriftReport(
+                target=placed.aim.name,
+                stage=request.stage,
+                release=found.release.number if found.release else None,
+                text=engine.draw(found.plan),
+                drifted=found.drifted,
+                plan=found.plan.as_json(),
+            )
+        )
+    return tuple(reports)
+
+
+def rollback(request: Request, *, to: int | None) -> tuple[DeployReport, ...]:
+    """Deploy an earlier release again: number ``to``, else the one before the current.
+
+    Raises:
+        UserError: there is no such release.
+        WorldError: it failed; the error says what clients get now.
+    """
+    run = engine.Run(progress=request.progress)
+    return tuple(
+        report(placed.aim, engine.rollback(placed.world, verify=verified, to=to, run=run))
+        for placed in _places(request)
+    )
+
+
+def destroy(request: Request, *, data: bool) -> tuple[DestroyReport, ...]:
+    """Remove everything the deployment owns on each target; stored data only with ``data``."""
+    run = engine.Run(progress=request.progress)
+    reports = []
+    for placed in _places(request):
+        gone = engine.destroy(placed.world, data=data, run=run)
+        reports.append(
+            DestroyReport(
+                target=placed.aim.name,
+                stage=request.stage,
+                removed=tuple(str(change.key) for change in gone.removed),
+                kept=tuple(f"{kept.key} ({kept.why})" for kept in gone.kept),
+            )
+        )
+    return tuple(reports)
+
+
+def unlock(request: Request) -> Mapping[str, str | None]:
+    """Break each target's lock; who held it, ``None`` where nobody did."""
+    held = {placed.aim.name: engine.unlock(placed.world) for placed in _places(request)}
+    return {name: f"{holder.who} ({holder.what})" if holder else None for name, holder in held.items()}
+
+
+def endpoint(request: Request) -> Mapping[str, Any]:
+    """How clients reach the current release on the one target.
+
+    Raises:
+        UserError: nothing is deployed there.
+        UsageError: more than one target is meant.
+    """
+    placed = _only(request)
+    release = engine.current(placed.world)
+    if release is None:
+        raise UserError(
+            Problem(
+                f"nothing is deployed to {placed.aim.name} (stage {request.stage})",
+                f"run mcp-pack deploy --target {placed.aim.name} first",
+            )
+        )
+    return release.endpoint.as_json()
+
+
+def _places(request: Request) -> tuple[Placed, ...]:
+    project = open_project(request)
+    return tuple(Placed(aim, world_of(project.manifest, aim, progress=request.progress)) for aim in project.aims)
+
+
+def _only(request: Request) -> Placed:
+    places = _places(request)
+    if len(places) != 1:
+        names = ", ".join(placed.aim.name for placed in places)
+        raise UsageError(Problem(f"this speaks of one target, and there are {names}", "name one with --target"))
+    return places[0]
+
+
+def _status(request: Request, placed: Placed) -> StatusReport:
+    now = placed.world.status()
+    release = engine.current(placed.world)
+    artifact = release.intent.artifact if release else None
+    shown = now.endpoint or (release.endpoint if release else None)
+    return StatusReport(
+        target=placed.aim.name,
+        stage=request.stage,
+        state=now.state.value,
+        release=release.number if release else None,
+        version=artifact.version if artifact else None,
+        digest=artifact.digest if artifact else None,
+        contract_hash=artifact.contract_hash if artifact else None,
+        endpoint=shown.as_json() if shown else None,
+        uptime_seconds=now.uptime,
+        restarts=now.restarts,
+        detail=now.detail,
+    )
+
+
+def _history(world: World) -> Iterator[HistoryLine]:
+    current = engine.current(world)
+    for release in engine.history(world):
+        artifact = release.intent.artifact
+        yield HistoryLine(
+            release=release.number,
+            version=artifact.version,
+            digest=artifact.digest,
+            contract_hash=artifact.contract_hash,
+            when=release.when,
+            who=release.who,
+            outcome=release.outcome.value if not release.detail else f"{release.outcome.value}: {release.detail}",
+            current=current is not None and release.number == current.number,
+        )

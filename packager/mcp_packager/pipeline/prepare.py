@@ -1,0 +1,137 @@
+"""Left of the artifact: lock, contract and bundles, with no network but the package index and no credentials."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mcp_packager.bundle import AuthorFiles, Bundle, assemble, author_files, canonical, environment
+from mcp_packager.bundle.assemble import app_entries
+from mcp_packager.bundle.tree import write_tree
+from mcp_packager.contract import Contract, ExtractRequest, extract
+from mcp_packager.errors import UserError
+from mcp_packager.interpreters import Interpreter, find, host_platform
+from mcp_packager.lock import Lock, ensure
+from mcp_packager.manifest import Manifest
+from mcp_packager.pipeline.project import Aim
+from mcp_packager.platforms import Platform
+from mcp_packager.progress import Progress
+from mcp_packager.store import Store
+
+EXTRACT_SECONDS = 30.0
+"""How long the author's code may take to be imported before it is given up."""
+
+_Pairs = Sequence[tuple[Platform, Interpreter]]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What every target of one project shares: the lock, the author's files, what clients will see."""
+
+    manifest: Manifest
+    lock: Lock
+    author: AuthorFiles
+    host: tuple[Platform, Interpreter]
+    contract: Contract
+    platforms: Mapping[str, _Pairs]
+
+
+def prepare(manifest: Manifest, aims: Sequence[Aim], *, locked: bool, progress: Progress) -> Prepared:
+    """Lock the dependencies and extract the contract; nothing is built yet.
+
+    Raises:
+        UserError: the manifest asks what a target refuses, or dependencies, files or code are wrong.
+        WorldError: the package index does not answer.
+    """
+    problems = [problem for aim in aims for problem in aim.target.check(manifest, aim.options)]
+    if problems:
+        raise UserError(problems)
+    interpreter = find(manifest.tool.python)
+    host = (host_platform(interpreter), interpreter)
+    wanted = {aim.name: aim.target.platforms(manifest, aim.options) for aim in aims}
+    every = [pair for pairs in wanted.values() for pair in pairs]
+    lock = ensure(manifest, [host, *every], locked=locked, progress=progress)
+    author = author_files(manifest)
+    contract = extract_contract(manifest, lock, host, author, progress=progress)
+    return Prepared(manifest, lock, author, host, contract, wanted)
+
+
+def bundles(prepared: Prepared, aim: Aim, *, progress: Progress) -> dict[Platform, Bundle]:
+    """The bundle of each platform that a target asks for."""
+    manifest = prepared.manifest
+    return {
+        platform: assemble(
+            manifest=manifest,
+            lock=prepared.lock,
+            platform=platform,
+            interpreter=interpreter,
+            contract_document=prepared.contract.document,
+            tool_document=manifest.tool_document(),
+            author=prepared.author,
+            progress=progress,
+        )
+        for platform, interpreter in prepared.platforms[aim.name]
+    }
+
+
+def extract_contract(
+    manifest: Manifest,
+    lock: Lock,
+    host: tuple[Platform, Interpreter],
+    author: AuthorFiles,
+    *,
+    progress: Progress,
+) -> Contract:
+    """What a client will be shown, from the author's code in a child process; remembered by all that it depends on."""
+    platform, interpreter = host
+    store = Store()
+    library = environment(lock, platform, interpreter=interpreter, progress=progress, store=store)
+    entries = tuple(app_entries(author))
+    tool = manifest.tool_document()
+    secrets = tuple(sorted(manifest.secrets))
+    facts = {
+        "format": 1,
+        "library": library.parent.name,
+        "app": [[entry.path, entry.sha256] for entry in entries],
+        "tool": tool,
+        "env": dict(manifest.base_env),
+        "secrets": secrets,
+        "python": interpreter.identity,
+    }
+    key = hashlib.sha256(canonical(facts)).hexdigest()
+    known = store.record("contracts", key)
+    if isinstance(known, dict):
+        return Contract.from_document(known)
+    with progress.stage("contract"), store.scratch() as folder:
+        write_tree(entries, folder)
+        (folder / "app").mkdir(exist_ok=True)
+        contract = extract(
+            ExtractRequest(
+                python=interpreter.path,
+                lib=library,
+                app=folder / "app",
+                tool=tool,
+                env=dict(manifest.base_env),
+                secrets=secrets,
+                limit=EXTRACT_SECONDS,
+                shown=import_root(manifest),
+            )
+        )
+    store.remember("contracts", key, plain(contract.document))
+    return contract
+
+
+def import_root(manifest: Manifest) -> Path:
+    """Where the author's code is imported from: ``src`` if there is one, else the project's folder."""
+    source = manifest.project / "src"
+    return source if source.is_dir() else manifest.project
+
+
+def plain(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A document as plain JSON data of its own."""
+    copied: dict[str, Any] = json.loads(json.dumps(document))
+    return copied

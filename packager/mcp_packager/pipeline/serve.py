@@ -1,0 +1,165 @@
+"""``mcp-pack run``: the tool in the foreground, from its locked environment and the files as they are saved."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mcp_packager import launch
+from mcp_packager.bundle import environment
+from mcp_packager.errors import Problem, UserError
+from mcp_packager.interpreters import Interpreter, find, host_platform
+from mcp_packager.lock import ensure
+from mcp_packager.manifest import FILE_NAME, Manifest, load
+from mcp_packager.pipeline.prepare import import_root
+from mcp_packager.pipeline.requests import Request
+from mcp_packager.store import Store
+from mcp_packager.target import base_config
+
+LOOK_EVERY = 0.5
+"""Seconds between two looks at the project's files."""
+GRACE = 10.0
+"""Seconds that a server gets to end before it is killed; twice what it promises for stdio."""
+_IGNORED = frozenset({"__pycache__", "node_modules", "dist", "build"})
+
+
+@dataclass(frozen=True)
+class _Server:
+    """One way to start the server."""
+
+    command: list[str]
+    environment: dict[str, str]
+
+
+def run(request: Request, *, transport: str, host: str = "127.0.0.1", port: int = 8000, reload: bool = False) -> int:
+    """Serve until the user stops it; the server's exit code (0 after Ctrl-C).
+
+    With ``reload`` the server is started again after a file of the project changed. A version that does not start
+    is reported by the server itself, and the next save tries again.
+
+    Raises:
+        UserError: manifest or dependencies are wrong, or ``reload`` is asked of stdio, whose client would be cut off.
+    """
+    if reload and transport == "stdio":
+        raise UserError(
+            Problem("--reload cannot restart a stdio server: its client holds the pipes", "use --transport http")
+        )
+    arguments = ("--transport", transport, "--host", host, "--port", str(port))
+    with Store().scratch() as folder:
+        if not reload:
+            return _foreground(_prepare(request, folder, arguments))
+        return _reloading(request, folder, arguments)
+
+
+def _prepare(request: Request, folder: Path, arguments: tuple[str, ...]) -> _Server:
+    """Write what the server reads beside its code, and say how it starts."""
+    manifest = load(request.project, request.stage)
+    interpreter = find(manifest.tool.python)
+    platform = host_platform(interpreter)
+    lock = ensure(manifest, [(platform, interpreter)], locked=request.locked, progress=request.progress)
+    library = environment(lock, platform, interpreter=interpreter, progress=request.progress)
+    (folder / "tool.json").write_text(json.dumps(manifest.tool_document()), encoding="utf-8")
+    (folder / "config.json").write_text(json.dumps(_config(manifest)), encoding="utf-8")
+    return _Server(
+        _command(interpreter, folder, arguments), launch.environment(library, import_root(manifest), os.environ)
+    )
+
+
+def _command(interpreter: Interpreter, folder: Path, arguments: tuple[str, ...]) -> list[str]:
+    config = str(folder / "config.json")
+    return launch.command(interpreter.path, "serve", "--bundle", str(folder), "--config", config, *arguments)
+
+
+def _config(manifest: Manifest) -> dict[str, Any]:
+    """As on the target ``local``, with secrets where they are: nothing is copied."""
+    config = base_config(manifest, "local")
+    secrets: dict[str, Any] = {}
+    for name, secret in manifest.secrets.items():
+        scheme, rest = secret.source(name)
+        match scheme:
+            case "env":
+                secrets[name] = {"env": rest}
+            case "file":
+                secrets[name] = {"file": str((manifest.project / Path(rest).expanduser()).absolute())}
+            case _:
+                secrets[name] = {"env": name}
+    return {**config, "secrets": secrets}
+
+
+def _foreground(server: _Server) -> int:
+    """Run it to its end. Ctrl-C reaches the server through the terminal; we wait for it to finish."""
+    with subprocess.Popen(server.command, env=server.environment) as process:
+        while True:
+            try:
+                code = process.wait()
+            except KeyboardInterrupt:
+                continue
+            return 0 if code in {0, -signal.SIGINT, -signal.SIGTERM} else 1
+
+
+def _reloading(request: Request, folder: Path, arguments: tuple[str, ...]) -> int:
+    process: subprocess.Popen[bytes] | None = None
+    seen: dict[str, int] = {}
+    try:
+        while True:
+            now = dict(_saved(request.project))
+            if now != seen:
+                if seen:
+                    request.progress.note(f"changed: {', '.join(_differing(seen, now)[:5])}; starting again")
+                seen = now
+                _end(process)
+                process = _try(request, folder, arguments)
+            time.sleep(LOOK_EVERY)
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        _end(process)
+
+
+def _try(request: Request, folder: Path, arguments: tuple[str, ...]) -> subprocess.Popen[bytes] | None:
+    """Start it; what is wrong with the project is said, and waits for the next save."""
+    try:
+        server = _prepare(request, folder, arguments)
+    except UserError as error:
+        request.progress.note(str(error))
+        return None
+    return subprocess.Popen(server.command, env=server.environment, start_new_session=True)
+
+
+def _end(process: subprocess.Popen[bytes] | None) -> None:
+    if process is None or process.poll() is not None:
+        return
+    process.terminate()
+    try:
+        process.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _saved(project: Path) -> Iterator[tuple[str, int]]:
+    """Every file that could matter, with the time it was saved."""
+    waiting = [project]
+    while waiting:
+        folder = waiting.pop()
+        with contextlib.suppress(OSError), os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith(".") or entry.name in _IGNORED:
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(Path(entry.path))
+                elif entry.name.endswith(".py") or entry.name in {FILE_NAME, "pyproject.toml"}:
+                    yield os.path.relpath(entry.path, project), entry.stat().st_mtime_ns
+
+
+def _differing(before: dict[str, int], after: dict[str, int]) -> list[str]:
+    return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
