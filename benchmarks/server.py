@@ -33,7 +33,7 @@ def first_answer(place: Place, bundle: Path) -> Timer:
     """A timer from the server's start to the answer of its first call."""
     from mcp_packager.verify import McpClient
 
-        env = place.env | {"PYTHONPATH": f"{bundle / 'lib'}:{bundle / 'app'}"}
+    env = place.env | {"PYTHONPATH": f"{bundle / 'lib'}:{bundle / 'app'}"}
 
     def once() -> float:
         port = _free_port()

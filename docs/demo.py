@@ -84,7 +84,7 @@ async def _call(url: str) -> None:
 
 
 def _remove(project: Path, folder: Path) -> None:
-    if (folder / "releases").exists():
+    if (project / "mcp-tool.lock").is_file():
         _run(project, "destroy", "--yes")
     shutil.rmtree(folder, ignore_errors=True)
 
