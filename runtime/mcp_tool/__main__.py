@@ -34,15 +34,17 @@ def main(argv: Sequence[str] | None = None, *, bundle: Path | None = None) -> in
     if options.bundle is None:
         parser.error("name the bundle with --bundle, or in MCP_TOOL_BUNDLE")
     if options.command == "serve":
-        from mcp_tool.serve import start  # noqa: PLC0415 - each command loads what it needs
+        from mcp_tool.serve import start
 
         start.serve(
             start.Request(
                 options.transport, options.bundle, options.config, options.host, options.port, tuple(options.fd)
             )
         )
-    from mcp_tool.contract import write  # noqa: PLC0415
+    from mcp_tool.contract import write
+    from mcp_tool.serve.environment import open_paths
 
+    open_paths(options.bundle)
     return write(options.bundle, options.output)
 
 

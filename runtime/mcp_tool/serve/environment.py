@@ -25,20 +25,20 @@ def open_paths(bundle: Path) -> None:
         site.addsitedir(str(library))
 
 
-def enter(config: Config, tool: Mapping[str, Any]) -> Mapping[str, str]:
+def enter(config: Config, tool: Mapping[str, Any]) -> Mapping[str, Mapping[str, str]]:
     """Set the environment for the author's code and read the declared secrets.
 
     A secret declared `as: "env"` is an environment variable of its name; one declared `as: "file"` has its path
     there. The values of variables come from the config, which wins over what the process was started with.
 
     Returns:
-        Name and value of every secret that has one.
+        Where the value of each declared secret stands: `{"env": NAME}` or `{"file": path}`.
 
     Raises:
         StartProblem: Required secrets are missing; all of them are named, none is shown.
     """
     os.environ.update(config.env)
-    values: dict[str, str] = {}
+    found: dict[str, Mapping[str, str]] = {}
     missing: list[str] = []
     for name, declared in (tool.get("secrets") or {}).items():
         reference = config.secret(name)
@@ -47,7 +47,7 @@ def enter(config: Config, tool: Mapping[str, Any]) -> Mapping[str, str]:
             if declared.get("required", True):
                 missing.append(f"{name} ({reference})")
             continue
-        values[name] = value
+        found[name] = {"file": str(reference.file)} if reference.file else {"env": reference.env or name}
         if declared.get("as", "env") == "env":
             os.environ[name] = value
         else:
@@ -57,7 +57,7 @@ def enter(config: Config, tool: Mapping[str, Any]) -> Mapping[str, str]:
             f"required secrets have no value: {', '.join(sorted(missing))}",
             "set them where the config says, or mark them required = false in the manifest",
         )
-    return values
+    return found
 
 
 def _private_file(name: str, value: str) -> Path:

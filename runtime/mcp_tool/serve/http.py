@@ -138,7 +138,7 @@ async def serve(
 def new_loop() -> asyncio.AbstractEventLoop:
     """Uvloop's event loop where it is installed, else asyncio's."""
     if importlib.util.find_spec("uvloop"):
-        import uvloop  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415  # an extra, not always there
+        import uvloop  # type: ignore[import-not-found,unused-ignore]  # an extra, not always there
 
         loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
         return loop

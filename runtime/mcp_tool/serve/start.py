@@ -62,10 +62,10 @@ def serve(request: Request) -> NoReturn:
 
 def _serve_stdio(request: Request) -> None:
     # Both before anything heavy: the fork while there is one thread, the pipes before the author can print.
-    from mcp_tool.serve import guard  # noqa: PLC0415 - not before it is known that stdio is served
+    from mcp_tool.serve import guard
 
     guard.start()
-    from mcp_tool.serve import stdio  # noqa: PLC0415 - after the fork
+    from mcp_tool.serve import stdio
 
     pipes = stdio.take_pipes()
     _, served = _load(request)
@@ -78,8 +78,8 @@ def _serve_stdio(request: Request) -> None:
 
 
 def _serve_http(request: Request) -> None:
-    from mcp_tool.serve import http, log, shell  # noqa: PLC0415 - uvicorn is loaded only to serve HTTP
-    from mcp_tool.serve.names import Names  # noqa: PLC0415
+    from mcp_tool.serve import http, log, shell
+    from mcp_tool.serve.names import Names
 
     sockets = http.inherited(request.descriptors) or (http.bind(request.host, request.port),)
     config, served = _load(request)
@@ -102,8 +102,8 @@ def _serve_http(request: Request) -> None:
 def _load(request: Request) -> tuple["Config", "Served"]:
     """Everything between the command line and the transport."""
     gc.disable()  # collections during the imports find nothing and cost a twentieth of the start
-    from mcp_tool import config as configuration  # noqa: PLC0415 - pydantic, not before it is needed
-    from mcp_tool.serve import environment, log  # noqa: PLC0415
+    from mcp_tool import config as configuration
+    from mcp_tool.serve import environment, log
 
     config = configuration.load(request.config)
     log.configure(config.log.level)
@@ -115,9 +115,11 @@ def _load(request: Request) -> tuple["Config", "Served"]:
     return config, _load_app(tool, config, request.bundle, secrets)
 
 
-def _load_app(tool: Mapping[str, Any], config: "Config", bundle: Path, secrets: Mapping[str, str]) -> "Served":
-    from mcp_tool.app import App  # noqa: PLC0415
-    from mcp_tool.serve import sdk  # noqa: PLC0415
+def _load_app(
+    tool: Mapping[str, Any], config: "Config", bundle: Path, secrets: Mapping[str, Mapping[str, str]]
+) -> "Served":
+    from mcp_tool.app import App
+    from mcp_tool.serve import sdk
 
     app = App.load(tool, secrets=secrets)
     kept = bundle / "contract.json"
@@ -126,7 +128,7 @@ def _load_app(tool: Mapping[str, Any], config: "Config", bundle: Path, secrets: 
 
 
 def _load_wrapped(tool: Mapping[str, Any], config: "Config", bundle: Path) -> "Served":
-    from mcp_tool.serve import author, wrapped  # noqa: PLC0415
+    from mcp_tool.serve import author, wrapped
 
     return wrapped.serve_object(author.load_object(tool["entrypoint"], bundle / "app"), tool["entrypoint"], config)
 
@@ -151,6 +153,6 @@ def _settle() -> None:
 
 
 def _leave(code: int) -> NoReturn:
-    from mcp_tool.serve.stdio import leave  # noqa: PLC0415
+    from mcp_tool.serve.stdio import leave
 
     leave(code)

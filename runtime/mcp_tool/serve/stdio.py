@@ -122,6 +122,8 @@ class Wire:
         match message:
             case {"method": "notifications/cancelled", "params": {"requestId": identity}}:
                 self._open.discard(json.dumps(identity))
+            case {"method": "subscriptions/listen"}:
+                pass  # stays open for as long as the client does
             case {"method": _, "id": identity} if asked:
                 self._open.add(json.dumps(identity))
             case {"id": identity} if not asked and "method" not in message:
@@ -145,7 +147,7 @@ class Wire:
 
 async def serve(server: "Server[Any]", pipes: Pipes, ready: Callable[[], None]) -> None:
     """Serve one client until it closes the pipe, or SIGTERM or SIGINT comes."""
-    from mcp.server.stdio import stdio_server  # noqa: PLC0415 - the SDK is loaded only by what serves
+    from mcp.server.stdio import stdio_server
 
     wire = Wire(pipes)
     loop = asyncio.get_running_loop()

@@ -71,7 +71,7 @@ def _is_fastmcp(candidate: object) -> bool:
     # By name first: importing fastmcp to ask would cost every other server most of a second.
     if not any(base.__module__.startswith("fastmcp.") for base in type(candidate).__mro__):
         return False
-    from fastmcp import FastMCP  # noqa: PLC0415 - there, since an object of it is
+    from fastmcp import FastMCP
 
     return isinstance(candidate, FastMCP)
 

@@ -1,0 +1,76 @@
+"""The official conformance suites, against a fixture written with the author's API and served as any tool is.
+
+Each suite gets the list of what is expected to fail, with reasons; it ends with an error when anything else fails
+and when something listed passes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import real_parts
+from tests.serve.process import HttpServer, fixture_bundle, http_server
+
+HERE = Path(__file__).parent
+HANDSHAKE = HERE / "expected-failures-handshake.yaml"
+STATELESS = HERE / "expected-failures-stateless.yaml"
+
+PUSHED = {"tools-call-sampling", "tools-call-elicitation", "elicitation-sep1034-defaults", "elicitation-sep1330-enums"}
+"""All that may ever be listed: what needs a question in the middle of a call."""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpServer]:
+    with http_server(fixture_bundle(tmp_path_factory.mktemp("conformance") / "bundle")) as running:
+        yield running
+
+
+def run(package: str, server: HttpServer, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    script = real_parts.node_modules() / package / "dist" / "index.js"
+    line = [str(real_parts.node22()), str(script), "server", "--url", server.url, *arguments]
+    return subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=110, check=False)
+
+
+def failed(folder: Path) -> set[str]:
+    """Scenarios with a failed check, from the results the suite wrote."""
+    found = set()
+    for checks in folder.rglob("checks.json"):
+        scenario = re.sub(r"^server-|-\d{4}-\d\d-\d\d.*$", "", checks.parent.name)
+        if any(check["status"] == "FAILURE" for check in json.loads(checks.read_text(encoding="utf-8"))):
+            found.add(scenario)
+    return found
+
+
+@pytest.mark.real("node-modules", "node22")
+def test_suite_of_the_older_versions(server: HttpServer, tmp_path: Path) -> None:
+    done = run("conf016", server, tmp_path, "--suite", "active", "--expected-failures", str(HANDSHAKE))
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    assert "Passed:" in done.stdout
+
+
+@pytest.mark.real("node-modules", "node22")
+@pytest.mark.parametrize(("revision", "expected"), [("2025-11-25", HANDSHAKE), ("2026-07-28", STATELESS)])
+def test_requirements_of_a_revision(server: HttpServer, tmp_path: Path, revision: str, expected: Path) -> None:
+    results = tmp_path / "results"
+    done = run(
+        "@modelcontextprotocol/conformance",
+        server,
+        tmp_path,
+        *("--requirements", revision, "--expected-failures", str(expected), "-o", str(results)),
+    )
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+
+
+def test_the_lists_hold_nothing_but_questions_in_the_middle_of_a_call() -> None:
+    for file in (HANDSHAKE, STATELESS):
+        listed = {
+            match[1]: match[2] for match in re.finditer(r"^  - (\S+)(?: # (.+))?$", file.read_text(), re.MULTILINE)
+        }
+        assert set(listed) <= PUSHED
+        assert all(listed.values()), "an entry without its reason"
