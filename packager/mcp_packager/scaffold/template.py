@@ -63,7 +63,7 @@ def render(order: Order, scratch: Path) -> Rendered:
         return Rendered(_render(order, folder, scratch), tuple(notes))
     except PackError:
         raise
-    except (RepositoryNotFound, RepositoryCloneFailed, VCSNotInstalled) as error:
+    except (RepositoryNotFound, RepositoryCloneFailed, VCSNotInstalled, OSError) as error:
         fix = "check the path or address, your access to it, and --checkout"
         raise WorldError(Problem(f"the template cannot be fetched: {_said(error)}", fix)) from error
     except CookiecutterException as error:
