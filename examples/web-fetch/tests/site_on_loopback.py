@@ -77,7 +77,7 @@ def running_site() -> Iterator[Site]:
     handler = type("Site", (_Site,), {"seen": [], "never": threading.Event()})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
         yield Site(server.server_port, handler.seen)

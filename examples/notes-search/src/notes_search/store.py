@@ -12,7 +12,7 @@ from typing import Any
 
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 _SCHEMA_LOCK = 0x6E6F746573  # any number that nobody else uses for pg_advisory_xact_lock in this database
 _CURSOR = struct.Struct("!fq")  # rank as PostgreSQL's real, id as bigint
@@ -164,7 +164,7 @@ async def open_store(where: Where, *, connections: int, patience: float) -> Asyn
         patience: Seconds to wait for the database at the start, and for a free connection later.
 
     Raises:
-        psycopg_pool.PoolTimeout: the database does not answer in time.
+        ConnectionError: the database does not answer in time, or does not let this user in.
     """
     pool: AsyncConnectionPool[AsyncConnection[Any]] = AsyncConnectionPool(
         kwargs={
@@ -181,7 +181,11 @@ async def open_store(where: Where, *, connections: int, patience: float) -> Asyn
         check=AsyncConnectionPool.check_connection,
     )
     async with pool:
-        await pool.wait(patience)
+        try:
+            await pool.wait(patience)
+        except PoolTimeout as error:
+            said = f"PostgreSQL at {where.host}:{where.port} does not answer within {patience:g} s"
+            raise ConnectionError(said) from error
         async with pool.connection() as connection:
             await connection.execute("SELECT pg_advisory_xact_lock(%s)", [_SCHEMA_LOCK])
             await connection.execute(files("notes_search").joinpath("schema.sql").read_bytes())

@@ -1,1 +1,1 @@
-"""{{ cookiecutter.description }}."""
+"""The tools of {{ cookiecutter.slug }}."""
