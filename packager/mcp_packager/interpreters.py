@@ -83,8 +83,8 @@ def find(
     Raises:
         UserError: there is none; the problem lists what was looked at and the fix.
     """
-    from packaging.specifiers import SpecifierSet  # noqa: PLC0415 - 10 ms that a warm command can spare
-    from packaging.version import Version  # noqa: PLC0415
+    from packaging.specifiers import SpecifierSet
+    from packaging.version import Version
 
     wanted = SpecifierSet(requirement)
     cache = store or Store()

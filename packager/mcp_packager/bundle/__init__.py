@@ -5,6 +5,7 @@ from mcp_packager.bundle.author import AuthorFile, AuthorFiles, author_files
 from mcp_packager.bundle.entries import Bundle, Entry, Inline, ProjectFile, Stored, WheelMember, content
 from mcp_packager.bundle.secrets import scan_secrets
 from mcp_packager.bundle.tree import environment, materialise
+from mcp_packager.bundle.wheel import write_wheel
 
 __all__ = [
     "AuthorFile",
@@ -22,4 +23,5 @@ __all__ = [
     "environment",
     "materialise",
     "scan_secrets",
+    "write_wheel",
 ]

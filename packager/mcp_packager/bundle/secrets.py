@@ -97,9 +97,9 @@ def _raw(data: bytes) -> list[tuple[int, str]]:
 
 
 def _scanned(path: Path) -> list[tuple[int, str]]:
-    from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class  # noqa: PLC0415 - 0.1 s
-    from detect_secrets.core.scan import scan_file  # noqa: PLC0415
-    from detect_secrets.settings import transient_settings  # noqa: PLC0415
+    from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
+    from detect_secrets.core.scan import scan_file
+    from detect_secrets.settings import transient_settings
 
     with _scanner:
         plugins: list[str] = sorted(plugin.__name__ for plugin in get_mapping_from_secret_type_to_class().values())

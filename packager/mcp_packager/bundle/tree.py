@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Iterable
+import stat
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import assert_never
 
@@ -17,7 +18,7 @@ from mcp_packager.interpreters import Interpreter
 from mcp_packager.lock import Lock, fetch
 from mcp_packager.platforms import Platform
 from mcp_packager.progress import Progress, Silent
-from mcp_packager.store import EPOCH, Store, StoredFile
+from mcp_packager.store import EPOCH, Store, StoredFile, sha256_of
 
 KIND = "environments"
 
@@ -25,9 +26,11 @@ KIND = "environments"
 def materialise(bundle: Bundle, folder: Path) -> None:
     """Write the bundle as ``folder``, whole or not at all; what was there before is replaced.
 
-    Files of the store are hard-linked and read-only; the author's files are copied. A reader of the old folder
-    that has it open keeps it.
+    Files of the store are hard-linked and read-only; the author's files are copied. A folder that already holds
+    exactly the bundle is left as it is.
     """
+    if _holds(folder, bundle):
+        return
     folder.parent.mkdir(parents=True, exist_ok=True)
     fresh = folder.with_name(f".{folder.name}.{os.getpid()}.{secrets.token_hex(4)}")
     old = fresh.with_name(f"{fresh.name}.old")
@@ -40,6 +43,41 @@ def materialise(bundle: Bundle, folder: Path) -> None:
     finally:
         remove_tree(fresh)
         remove_tree(old)
+
+
+def _holds(folder: Path, bundle: Bundle) -> bool:
+    """Whether the folder holds the bundle's files and no other."""
+    if folder.is_symlink() or not folder.is_dir():
+        return False
+    there = dict(_files(folder, ""))
+    if there.keys() != {entry.path for entry in bundle.entries}:
+        return False
+    return all(_is(entry, there[entry.path]) for entry in bundle.entries)
+
+
+def _files(folder: Path | str, prefix: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    for entry in os.scandir(folder):
+        if entry.is_dir(follow_symlinks=False):
+            yield from _files(entry.path, f"{prefix}{entry.name}/")
+        else:
+            yield f"{prefix}{entry.name}", entry
+
+
+def _is(entry: Entry, found: os.DirEntry[str]) -> bool:
+    """Whether a file is the entry's: the very file of the store (which is checked), else by its hash."""
+    state = found.stat(follow_symlinks=False)
+    if not stat.S_ISREG(state.st_mode) or state.st_size != entry.size:
+        return False
+    match entry.source:
+        case Stored(stored) | WheelMember(_, _, stored):
+            if os.path.samestat(state, stored.stat()):
+                return True
+        case ProjectFile() | Inline():
+            if stat.S_IMODE(state.st_mode) != entry.mode:
+                return False
+        case other:
+            assert_never(other)
+    return sha256_of(Path(found.path)) == entry.sha256
 
 
 def environment(

@@ -85,7 +85,7 @@ class Credentials:
 
     def _of_uv(self, parts: SplitResult) -> str | None:
         """What ``uv auth login`` stored, through uv's credential helper."""
-        from uv import find_uv_bin  # noqa: PLC0415 - needed only where an index is private
+        from uv import find_uv_bin
 
         question = json.dumps({"uri": parts.geturl()}).encode()
         try:

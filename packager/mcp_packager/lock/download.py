@@ -115,11 +115,17 @@ def _fetch(item: Wanted, target: Path, credentials: Credentials, opener: urllib.
             if error.code not in _AGAIN or attempt == _TRIES:
                 raise _refused(item, error.code, credentials) from None
         except (OSError, http.client.HTTPException) as error:
-            if attempt == _TRIES:
+            if attempt == _TRIES or _hopeless(error):
                 raise _unreachable(item, error) from None
         time.sleep(pause)
         pause *= 3
     raise AssertionError("unreachable: the last try returns or raises")
+
+
+def _hopeless(error: Exception) -> bool:
+    """A certificate that is not trusted now will not be trusted a second later."""
+    reason = error.reason if isinstance(error, urllib.error.URLError) else error
+    return isinstance(reason, ssl.SSLCertVerificationError)
 
 
 def _stream(url: str, target: Path, credentials: Credentials, opener: urllib.request.OpenerDirector) -> str:
@@ -154,7 +160,7 @@ def _request(url: str, credentials: Credentials) -> urllib.request.Request:
 class _SameHostRedirects(urllib.request.HTTPRedirectHandler):
     """Follows redirects; credentials travel on only to the same scheme, host and port."""
 
-    def redirect_request(  # noqa: PLR0917 - urllib's own signature
+    def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
     ) -> urllib.request.Request | None:
         following = super().redirect_request(req, fp, code, msg, headers, newurl)  # type: ignore[arg-type]  # typeshed wants HTTPMessage, a Message
@@ -173,7 +179,7 @@ def _opener() -> urllib.request.OpenerDirector:
     """Proxies as the environment says; certificates of SSL_CERT_FILE, else the system's, else certifi's."""
     context = ssl.create_default_context()
     if not context.get_ca_certs() and not _has_system_certificates():
-        import certifi  # noqa: PLC0415 - only where Python brought no certificates, as python.org's macOS builds
+        import certifi
 
         context.load_verify_locations(certifi.where())
     return urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), _SameHostRedirects())

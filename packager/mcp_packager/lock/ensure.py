@@ -130,9 +130,9 @@ def _one(
     store: Store,
 ) -> tuple[tuple[LockedPackage, ...], dict[str, str]]:
     """One platform's packages, and where their files are."""
-    from mcp_packager.lock.credentials import Credentials  # noqa: PLC0415 - a fresh lock resolves nothing
-    from mcp_packager.lock.download import Wanted, download  # noqa: PLC0415
-    from mcp_packager.lock.resolve import resolve  # noqa: PLC0415
+    from mcp_packager.lock.credentials import Credentials
+    from mcp_packager.lock.download import Wanted, download
+    from mcp_packager.lock.resolve import resolve
 
     found = resolve(inputs, platform, interpreter, project=manifest.project, preferences=preferences, store=store)
     unhashed = [item for item in found if item.sha256 is None]

@@ -26,9 +26,10 @@ from mcp_packager.process import Finished, run
 from mcp_packager.store import Store
 
 _NO_WHEEL = re.compile(
-    r"(?P<name>[A-Za-z0-9._-]+?)(?:[=<>!~,0-9.a-z+*]*)? has no (?:usable wheels|wheels with a matching)"
+    r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?:[=<>!~]\S*)? ha(?:s|ve) no (?:usable wheels|wheels with a matching)"
 )
 _MISSING = re.compile(r"(?P<name>[A-Za-z0-9._-]+) was not found in the (?:package registry|provided package locations)")
+_PROJECT = "mcp-tool-inputs"
 _UNREACHABLE = ("Failed to fetch", "error sending request", "Network connectivity is disabled", "Failed to download")
 _REFUSED = ("401", "403", "Unauthorized", "Forbidden")
 _UNREACHABLE_FIX = (
@@ -70,7 +71,7 @@ def resolve(
         WorldError: an index cannot be reached or refuses.
     """
     document = {
-        "project": {"name": "mcp-tool-inputs", "version": "0", "dependencies": [*_requirements(inputs, store)]},
+        "project": {"name": _PROJECT, "version": "0", "dependencies": [*_requirements(inputs, store)]},
         "tool": {"uv": {"sources": _index_sources(inputs), "index": _indexes(inputs, project)}},
     }
     with store.scratch() as folder:
@@ -101,7 +102,7 @@ def locate(
     sources = {name: entry for name, entry in _index_sources(inputs).items() if canonicalize_name(name) in names}
     document = {
         "project": {
-            "name": "mcp-tool-inputs",
+            "name": _PROJECT,
             "version": "0",
             "dependencies": [f"{name}=={version}" for name, version in pins],
         },
@@ -133,7 +134,7 @@ def wheels_of(package: Mapping[str, Any], project: Path) -> dict[str, tuple[str 
 def _compile(
     what: Iterable[str | Path], output: Path, platform: Platform, interpreter: Interpreter, project: Path
 ) -> Finished:
-    from uv import find_uv_bin  # noqa: PLC0415 - needed only where something is resolved
+    from uv import find_uv_bin
 
     env = {
         name: value
@@ -245,7 +246,7 @@ def _packages(output: Path) -> tuple[Mapping[str, Any], ...]:
 def _explain(done: Finished, platform: Platform, origin: Path) -> PackError:
     """Uv's answer as a problem: what is at fault, and what mends it."""
     text = " ".join(line.strip() for line in done.stderr.splitlines() if not line.startswith("warning"))
-    text = text.removeprefix("error: ").strip()
+    text = text.removeprefix("error: ").replace(_PROJECT, "your tool").strip()
     place = Place(file=str(origin))
     if wheel := _NO_WHEEL.search(text):
         return UserError(_no_wheel(canonicalize_name(wheel["name"]), platform, text, place))
@@ -284,6 +285,6 @@ def _no_wheel(name: str, platform: Platform, text: str | None, place: Place | No
 
 def _as_toml(document: Mapping[str, Any]) -> str:
     """A small TOML file through tomlkit, the writer that the project has."""
-    import tomlkit  # noqa: PLC0415 - needed only where something is resolved
+    import tomlkit
 
     return tomlkit.dumps(document)

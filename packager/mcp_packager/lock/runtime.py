@@ -8,10 +8,12 @@ import importlib.metadata
 import importlib.util
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from packaging.requirements import Requirement
 
 from mcp_packager.errors import Problem, WorldError
 from mcp_packager.store import Store, StoredFile, write_file
@@ -60,8 +62,26 @@ def facts() -> RuntimeFacts:
     )
 
 
+def requirements(extras: Iterable[str]) -> tuple[Requirement, ...]:
+    """What the runtime depends on with these extras chosen; the marker that asks for the extra is gone."""
+    chosen = set(extras)
+    found = []
+    for text in facts().requires:
+        requirement = Requirement(text)
+        marker = str(requirement.marker or "")
+        if "extra" in marker:
+            if not any(requirement.marker and requirement.marker.evaluate({"extra": extra}) for extra in chosen):
+                continue
+            requirement.marker = None
+        found.append(requirement)
+    return tuple(found)
+
+
 def wheel(store: Store) -> RuntimeWheel:
-    """The runtime's wheel, in the store; the same bytes for the same sources, however it is installed."""
+    """The runtime's wheel, in the store; the same bytes for the same sources, however it is installed.
+
+    Its members are stored, not deflated: deflate's bytes differ between builds of zlib.
+    """
     members = _members()
     filename = f"mcp_tool_runtime-{facts().version}-py3-none-any.whl"
     key = hashlib.sha256(_record(members).encode()).hexdigest()
@@ -110,10 +130,9 @@ def record_hash(data: bytes) -> str:
 
 def _zip(members: Mapping[str, bytes]) -> bytes:
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for path, data in members.items():
             info = zipfile.ZipInfo(path, _ZIP_TIME)
-            info.compress_type = zipfile.ZIP_DEFLATED
             info.create_system = 3
             info.external_attr = 0o100644 << 16
             archive.writestr(info, data)

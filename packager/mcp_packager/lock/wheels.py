@@ -66,8 +66,8 @@ def _stored(package: LockedPackage, store: Store) -> Path | None:
 def _download(
     lock: Lock, platform: Platform, packages: Sequence[LockedPackage], store: Store
 ) -> dict[LockedPackage, Path | None]:
-    from mcp_packager.lock.credentials import Credentials  # noqa: PLC0415 - a warm build fetches nothing
-    from mcp_packager.lock.download import Wanted, download  # noqa: PLC0415
+    from mcp_packager.lock.credentials import Credentials
+    from mcp_packager.lock.download import Wanted, download
 
     addresses = dict(lock.addresses)
     unknown = [package for package in packages if package.sha256 not in addresses]
@@ -80,7 +80,7 @@ def _download(
 
 def _addresses(lock: Lock, platform: Platform, packages: Sequence[LockedPackage], store: Store) -> dict[str, str]:
     """Where each file is, asked of the indexes; by hash, else by name where an index gives no hashes."""
-    from mcp_packager.lock.resolve import locate, wheels_of  # noqa: PLC0415 - a warm build resolves nothing
+    from mcp_packager.lock.resolve import locate, wheels_of
 
     inputs = read_sources(lock.project)
     pins = [(package.name, package.version) for package in packages]
