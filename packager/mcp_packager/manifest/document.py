@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field
 
 from mcp_packager.manifest.capacity import Resources, Scale
 from mcp_packager.manifest.permission import Permissions
@@ -17,27 +17,7 @@ from mcp_packager.manifest.serve import Serve
 from mcp_packager.manifest.service import Service
 from mcp_packager.manifest.tool import Tool
 from mcp_packager.manifest.verification import Verify, VerifyCall
-from mcp_packager.manifest.words import EnvName, Name, StageName, Text
-
-
-def _as_text(value: Any) -> Any:
-    """Numbers and booleans as TOML writes them."""
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case int() if value.bit_length() <= 64:
-            return str(value)
-        case float():
-            return repr(value)
-        case _:
-            return value
-
-
-EnvValue = Annotated[
-    Text,
-    BeforeValidator(_as_text),
-    WithJsonSchema({"type": ["string", "number", "boolean"], "maxLength": 20_000}),
-]
+from mcp_packager.manifest.words import EnvName, EnvValue, Name, StageName
 
 
 class Document(Section):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from mcp_packager.manifest.section import Many, Section
@@ -52,6 +52,8 @@ class KubernetesRule(Section):
 
 class Egress(Section):
     """``[[permissions.egress]]``: somewhere the code connects to."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["host"]}, {"required": ["cidr"]}]})
 
     host: HostName | None = Field(None, description="Host name; *.example.com for all below it")
     cidr: Cidr | None = Field(None, description="Network, such as 10.0.0.0/8")

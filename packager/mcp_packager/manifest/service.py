@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from mcp_packager.manifest.capacity import Resources
 from mcp_packager.manifest.section import Many, Section
 from mcp_packager.manifest.units import Delay, Duration, Size
-from mcp_packager.manifest.words import AbsolutePath, Address, EnvName, ImageName, Port, ServiceEnvName, Text, Word
+from mcp_packager.manifest.words import (
+    AbsolutePath,
+    Address,
+    EnvName,
+    EnvValue,
+    ImageName,
+    Port,
+    ServiceEnvName,
+    Text,
+    Word,
+)
 
 
 class Volume(Section):
@@ -35,6 +45,8 @@ class Health(Section):
 class Service(Section):
     """A container that the target runs, or the address of what runs already, or both for different targets."""
 
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["image"]}, {"required": ["external"]}]})
+
     image: ImageName | None = Field(None, description="Image to run, best with its digest")
     external: Address | None = Field(
         None, description="host:port of one that runs already, for targets that run no services"
@@ -43,7 +55,7 @@ class Service(Section):
         None, description="Command in place of the image's"
     )
     ports: Many[Port] = Field((), description="Ports it listens on; the first is {port}")
-    env: dict[ServiceEnvName, Text] = Field({}, description="Environment of the service")
+    env: dict[ServiceEnvName, EnvValue] = Field({}, description="Environment of the service")
     secrets: dict[ServiceEnvName, Word] = Field(
         {}, description="Environment of the service from declared secrets: variable to secret"
     )

@@ -6,9 +6,9 @@ Patterns are written so that Rust's (pydantic), Python's and ECMAScript's (edito
 from __future__ import annotations
 
 from keyword import iskeyword
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 _NO_CONTROL: Final = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"
@@ -55,6 +55,19 @@ def _env(name: str) -> str:
             },
         )
     return name
+
+
+def _as_text(value: Any) -> Any:
+    """Numbers and booleans as TOML writes them."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int() if value.bit_length() <= 64:
+            return str(value)
+        case float():
+            return repr(value)
+        case _:
+            return value
 
 
 def _importable(entrypoint: str) -> str:
@@ -104,8 +117,22 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=40, pattern=NAM
 names and Lambda alike (https://kubernetes.io/docs/concepts/overview/working-with-objects/names/)."""
 
 StageName = Annotated[str, StringConstraints(min_length=1, max_length=20, pattern=NAME)]
-EnvName = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=ENV), AfterValidator(_env)]
+EnvName = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=100, pattern=ENV),
+    AfterValidator(_env),
+    Field(
+        json_schema_extra={"not": {"pattern": "^((HOST|PORT|PATH|HOME|LD_PRELOAD|LD_LIBRARY_PATH)$|MCP_TOOL_|PYTHON)"}}
+    ),
+]
 """A POSIX environment name that the server's own start does not use."""
+
+EnvValue = Annotated[
+    Text,
+    BeforeValidator(_as_text),
+    WithJsonSchema({"type": ["string", "number", "boolean"], "maxLength": 20_000}),
+]
+"""Text; numbers and booleans become it."""
 
 ServiceEnvName = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=ENV)]
 SecretSource = Annotated[str, StringConstraints(max_length=500, pattern=SOURCE)]
