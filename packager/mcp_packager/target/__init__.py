@@ -5,7 +5,16 @@
 """
 
 from mcp_packager.target.artifact import ARTIFACT_FILE, ARTIFACT_SCHEMA, Artifact, write_artifact
-from mcp_packager.target.config import CONFIG_SCHEMA, base_config, calls_of, identity_of, with_secrets, with_serve
+from mcp_packager.target.config import (
+    CONFIG_SCHEMA,
+    base_config,
+    calls_of,
+    identity_of,
+    provided_env,
+    with_env,
+    with_secrets,
+    with_serve,
+)
 from mcp_packager.target.identity import DNS, Alphabet, Identity
 from mcp_packager.target.plan import PLAN_SCHEMA, Change, FieldChange, Kept, Plan
 from mcp_packager.target.protocol import (
@@ -125,7 +134,9 @@ __all__ = [
     "identity_of",
     "maps",
     "owned",
+    "provided_env",
     "refuses",
+    "with_env",
     "with_secrets",
     "with_serve",
     "write_artifact",

@@ -52,6 +52,21 @@ def with_serve(config: Mapping[str, Any], **settings: Value) -> dict[str, Any]:
     return {**config, "serve": {**config["serve"], **settings}}
 
 
+def with_env(config: Mapping[str, Any], env: Mapping[str, Value]) -> dict[str, Any]:
+    """The config with more environment for the author's code."""
+    return {**config, "env": {**config["env"], **env}}
+
+
+def provided_env(manifest: Manifest, addresses: Mapping[str, str]) -> dict[str, str]:
+    """What the tool gets as environment of each service, given the ``host:port`` at which it finds each."""
+    env: dict[str, str] = {}
+    for name, service in manifest.services.items():
+        host, _, port = addresses[name].rpartition(":")
+        for variable, text in service.provides.items():
+            env[variable] = text.replace("{host}", host).replace("{port}", port)
+    return env
+
+
 def identity_of(manifest: Manifest) -> Identity:
     """Whose the deployment is: project (default: the tool), tool and stage."""
     return Identity(project=manifest.tool.project_id, tool=manifest.tool.name, stage=manifest.stage)

@@ -1,0 +1,7 @@
+"""The target ``local``."""
+
+from mcp_targets.local.target import LocalTarget
+
+target = LocalTarget()
+
+__all__ = ["target"]

@@ -1,0 +1,91 @@
+"""What of one deployment is on this machine. Only reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from mcp_packager.target import Key, Observed, Value, digest
+from mcp_targets.local.daemon import Daemon
+from mcp_targets.local.places import Places
+from mcp_targets.local.render import CANDIDATE, HOME, SERVER, SUPERVISOR
+
+_FINE: Final = frozenset({"running", "starting"})
+
+
+def observe(places: Places, daemon: Daemon) -> dict[Key, Observed]:
+    """Everything that is there."""
+    return {found.key: found for found in _all(places, daemon)}
+
+
+def _all(places: Places, daemon: Daemon) -> Iterator[Observed]:
+    if not places.root.is_dir():
+        return
+    yield Observed(*HOME, {"identity": _document(places.owner)})
+    for folder in _inside(places.bundles):
+        yield Observed("bundle", folder.name[:16], bundle_fields(folder))
+    for file in _inside(places.configs):
+        yield Observed("config", file.stem, config_fields(file))
+    for folder in _inside(places.secrets):
+        yield Observed("secret", folder.name, secret_fields(folder))
+    if daemon.alive():
+        yield Observed(*SUPERVISOR, {"pid": daemon.state().get("pid")})
+        for key in (CANDIDATE, SERVER):
+            fields = server_fields(daemon.slot(key.name))
+            if fields is not None:
+                yield Observed(*key, fields)
+
+
+def bundle_fields(folder: Path) -> dict[str, Value]:
+    """A materialised bundle: it is made whole under its digest or not at all."""
+    return {"digest": folder.name, "path": str(folder)}
+
+
+def config_fields(file: Path) -> dict[str, Value]:
+    """A config as it stands in its file, whoever wrote it last."""
+    document = _document(file)
+    return {"document": document, "path": str(file), "digest": digest(document)}
+
+
+def secret_fields(folder: Path) -> dict[str, Value]:
+    """A secret without its value: where it came from, and which version is the one to use."""
+    about = _document(folder / "secret.json") or {}
+    version = about.get("version")
+    path = folder / str(version)
+    there = version is not None and path.is_file()
+    return {
+        "source": about.get("source"),
+        "required": about.get("required"),
+        "version": version if there else None,
+        "path": str(path) if there else None,
+    }
+
+
+def server_fields(slot: Mapping[str, Any]) -> dict[str, Value] | None:
+    """A server as the supervisor describes it; ``None`` where the slot is empty."""
+    fields = slot.get("fields")
+    if fields is None:
+        return None
+    state = slot["state"]
+    return {
+        **fields,
+        "state": "running" if state in _FINE else state,
+        "pid": slot["pid"],
+        "private_port": slot["private_port"],
+    }
+
+
+def _inside(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except FileNotFoundError:
+        return []
+
+
+def _document(file: Path) -> Any:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None

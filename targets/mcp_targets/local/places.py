@@ -1,0 +1,74 @@
+"""Where a local deployment lives on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mcp_packager.target import Identity
+
+
+def data_folder(environ: Mapping[str, str]) -> Path:
+    """``MCP_PACK_HOME``, else ``$XDG_DATA_HOME/mcp-pack``, else ``~/.local/share/mcp-pack``."""
+    if chosen := environ.get("MCP_PACK_HOME"):
+        return Path(chosen).expanduser().absolute()
+    if base := environ.get("XDG_DATA_HOME"):
+        return Path(base) / "mcp-pack"
+    return Path(environ["HOME"] if environ.get("HOME") else Path.home()) / ".local" / "share" / "mcp-pack"
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The folders and files of one deployment. ``root`` holds all of it but the lock."""
+
+    root: Path
+    lock: Path
+    gate: Path
+    """Held while the lock file is looked at and changed."""
+
+    @classmethod
+    def of(cls, identity: Identity, environ: Mapping[str, str]) -> Places:
+        """Where the deployment of that identity is; makes nothing."""
+        folder = data_folder(environ) / "local"
+        name = identity.name()
+        return cls(folder / name, folder / f"{name}.lock.json", folder / ".gate")
+
+    @property
+    def owner(self) -> Path:
+        """Says whose the folder is."""
+        return self.root / "deployment.json"
+
+    @property
+    def bundles(self) -> Path:
+        """One materialised bundle a digest."""
+        return self.root / "bundles"
+
+    @property
+    def configs(self) -> Path:
+        """One config a release."""
+        return self.root / "configs"
+
+    @property
+    def secrets(self) -> Path:
+        """One folder a secret; readable by its owner alone."""
+        return self.root / "secrets"
+
+    @property
+    def releases(self) -> Path:
+        """One record a release."""
+        return self.root / "releases"
+
+    @property
+    def run(self) -> Path:
+        """What the supervisor is told and tells."""
+        return self.root / "run"
+
+    @property
+    def logs(self) -> Path:
+        """What the servers write."""
+        return self.root / "logs"
+
+    def log(self, slot: str) -> Path:
+        """The log of a slot's server."""
+        return self.logs / f"{slot}.log"

@@ -1,0 +1,107 @@
+"""How a deployment is, and what its server wrote."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from mcp_packager.target import Endpoint, State, Status
+from mcp_targets.local.daemon import Daemon
+from mcp_targets.local.places import Places
+from mcp_targets.local.render import SERVER
+
+_FOLLOW: Final = 0.2
+_SHOWN_LINES: Final = 10
+
+
+def status(places: Places, daemon: Daemon, endpoint: Endpoint | None) -> Status:
+    """The state of the server, and where it is not well, why, with the last lines of its log."""
+    if not places.run.is_dir():
+        return Status(State.ABSENT)
+    slot = daemon.slot(SERVER.name)
+    if not daemon.alive():
+        return Status(State.STOPPED, detail=_stopped(places, daemon))
+    if not slot.get("fields"):
+        return Status(State.STOPPED, detail=("nothing is deployed",))
+    state = _state(slot)
+    detail = []
+    if slot["error"]:
+        detail.append(slot["error"])
+    if state is not State.RUNNING:
+        detail.extend(f"log: {line}" for line in tail(places.log(SERVER.name), _SHOWN_LINES))
+    return Status(
+        state,
+        endpoint=endpoint,
+        uptime=None if slot["since"] is None else max(0.0, time.time() - slot["since"]),
+        restarts=slot["restarts"],
+        replicas="1/1" if state is State.RUNNING else "0/1",
+        pid=slot["pid"],
+        detail=tuple(detail),
+    )
+
+
+def _state(slot: Mapping[str, Any]) -> State:
+    match slot["state"]:
+        case "running":
+            return State.RUNNING
+        case "starting":
+            return State.STARTING
+        case "stopped":
+            return State.STOPPED
+        case _:
+            return State.CRASHED
+
+
+def _stopped(places: Places, daemon: Daemon) -> tuple[str, ...]:
+    if not daemon.state():
+        return ("the supervisor never ran",)
+    return (
+        "the supervisor is not running: it was killed, or the machine was restarted; mcp-pack deploy starts it again",
+        *(f"log: {line}" for line in tail(places.log(SERVER.name), _SHOWN_LINES)),
+    )
+
+
+def tail(path: Path, lines: int) -> tuple[str, ...]:
+    """The last lines of a file; nothing where there is none."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as handle:
+            return tuple(line.rstrip("\n") for line in deque(handle, maxlen=lines))
+    except OSError:
+        return ()
+
+
+def read_logs(path: Path, *, lines: int, follow: bool) -> Iterator[str]:
+    """The last lines, those of the file before included, and with ``follow`` what comes, across rotations."""
+    now = tail(path, lines)
+    if len(now) < lines:
+        yield from tail(path.with_name(f"{path.name}.1"), lines - len(now))
+    yield from now
+    if follow:
+        yield from _follow(path)
+
+
+def _follow(path: Path) -> Iterator[str]:
+    inode, place, rest = _where(path)
+    while True:
+        there, size, _ = _where(path)
+        if there != inode or size < place:
+            inode, place, rest = there, 0, b""
+        if size > place:
+            with path.open("rb") as handle:
+                handle.seek(place)
+                data = handle.read()
+            place += len(data)
+            *whole, rest = (rest + data).split(b"\n")
+            yield from (line.decode("utf-8", "replace") for line in whole)
+        time.sleep(_FOLLOW)
+
+
+def _where(path: Path) -> tuple[int, int, bytes]:
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0, b""
+    return found.st_ino, found.st_size, b""

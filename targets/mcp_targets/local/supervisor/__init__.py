@@ -1,0 +1,16 @@
+"""Keeps one deployment's server running. Copied beside the deployment and run there, by a bare interpreter.
+
+It holds the listening socket and hands it to the server it starts, so that a new server takes over while the old one
+finishes what it has, and no connection is refused in between. What it should run stands in ``want.json``; what it
+does stands in ``state.json``; SIGHUP tells it to look again. Its own life is the flock on ``supervisor.lock``.
+
+    want.json   {"schema": 1, "generation": 7, "slots": {"server": SPEC | null, "candidate": SPEC | null}}
+    SPEC        {"revision", "argv": [...], "host", "port" (0: private only), "ready": "/readyz", "env": {...},
+                 "log", "log_bytes", "log_files", "start_seconds", "stop_seconds", "fields": {...}}
+    state.json  {"schema": 1, "pid", "birth", "since", "generation", "slots": {NAME: SLOT}}
+    SLOT        {"revision", "state": "starting|running|crashed|failed|stopped", "pid", "birth", "since", "port",
+                 "private_port", "restarts", "error", "failed", "exit", "going", "coming", "fields"}
+
+``failed`` holds the revision that did not become ready, ``error`` says why; an older one, if there was one, goes on
+serving and is what the rest of the slot describes. Standard library only: nothing else is there to import.
+"""

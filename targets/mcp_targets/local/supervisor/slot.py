@@ -1,0 +1,178 @@
+"""One place a server can be in: what it should run, what runs, what is coming, what is going."""
+
+from __future__ import annotations
+
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+from mcp_targets.local.supervisor.machine import bound, port_of, rotate, trim
+from mcp_targets.local.supervisor.process import Process
+
+MOST_RESTARTS = 5
+CALM_SECONDS = 60.0
+"""A server that ran this long starts again with a clean record."""
+FIRST_PAUSE = 0.25
+"""Seconds before the first restart; doubles each time."""
+
+
+class Slot:
+    """A server's place. ``want`` says what should run; ``tick`` moves towards it."""
+
+    def __init__(self) -> None:
+        self.spec: dict[str, Any] | None = None
+        self.state = "stopped"
+        self._public: socket.socket | None = None
+        self._current: Process | None = None
+        self._coming: Process | None = None
+        self._going: list[Process] = []
+        self._restarts = 0
+        self._again_at = 0.0
+        self._error = ""
+        self._failed = ""
+        self._exit = ""
+
+    def want(self, spec: dict[str, Any] | None) -> None:
+        """Begin to move to another spec, or to nothing."""
+        self._drop_coming()
+        self.spec, self._error, self._failed = spec, "", ""
+        self._restarts, self._again_at = 0, 0.0
+        if spec is None:
+            self._retire_current()
+            self._use(None)
+            self.state = "stopped"
+        elif self._current is None or self._current.spec != spec:
+            self._begin(spec)
+
+    def tick(self) -> bool:
+        """Move on; say whether anything is under way."""
+        self._going = [process for process in self._going if process.runs()]
+        for process in self._going:
+            process.press()
+        if self._coming is not None:
+            self._look_at(self._coming)
+        elif self._current is not None and not self._current.runs():
+            self._crashed(self._current)
+        elif self._current is None and self.spec is not None and 0 < self._again_at <= time.monotonic():
+            self._again_at = 0.0
+            self._begin(self.spec)
+        if self._current is not None:
+            trim(Path(self._current.spec["log"]), self._current.spec["log_bytes"])
+        return bool(self._coming or self._going or self._again_at)
+
+    def report(self) -> dict[str, Any]:
+        """The slot as ``state.json`` tells it."""
+        shown = self._current or self._coming
+        coming = self._coming
+        spec = self._current.spec if self._current is not None else self.spec
+        return {
+            "fields": None if spec is None else spec["fields"],
+            "revision": None if self._current is None else self._current.spec["revision"],
+            "state": self.state,
+            "pid": None if shown is None else shown.pid,
+            "birth": None if shown is None else shown.birth,
+            "since": None if shown is None else shown.since,
+            "port": None if self._public is None else port_of(self._public),
+            "private_port": None if shown is None else shown.port,
+            "restarts": self._restarts,
+            "error": self._error,
+            "failed": self._failed,
+            "exit": self._exit,
+            "going": [[process.pid, process.birth] for process in self._going],
+            "coming": None if coming is None else [coming.pid, coming.birth],
+        }
+
+    def _begin(self, spec: dict[str, Any]) -> None:
+        try:
+            public = self._socket(spec)
+        except OSError as error:
+            self._fail(spec, f"cannot listen on {spec['host']} port {spec['port']}: {error.strerror or error}")
+            return
+        try:
+            if self._current is None:
+                rotate(Path(spec["log"]), spec["log_files"])
+                self.state = "starting"
+            self._coming = Process(spec, public)
+        except OSError as error:
+            self._forget(public)
+            self._fail(spec, f"{spec['argv'][0]} cannot be started: {error.strerror or error}")
+
+    def _socket(self, spec: dict[str, Any]) -> socket.socket | None:
+        if not spec["port"]:
+            return None
+        if self._public is not None and port_of(self._public) == spec["port"]:
+            return self._public
+        return bound(spec["host"], spec["port"])
+
+    def _look_at(self, coming: Process) -> None:
+        if not coming.runs():
+            self._coming = None
+            self._forget(coming.public)
+            self._not_ready(coming, f"the server {coming.ended} before it was ready")
+        elif coming.ready():
+            self._coming = None
+            self._retire_current()
+            self._use(coming.public)
+            self._current, self.state = coming, "running"
+        elif coming.late():
+            self._drop_coming()
+            self._not_ready(coming, f"the server was not ready within {coming.spec['start_seconds']:g} s")
+
+    def _not_ready(self, process: Process, error: str) -> None:
+        self._exit = process.ended or ""
+        if self._restarts and self._current is None:
+            self._later(error)
+        else:
+            self._fail(process.spec, error)
+
+    def _fail(self, spec: dict[str, Any], error: str) -> None:
+        """The new revision did not come up: stay with what runs, if anything does."""
+        self._error, self._failed = error, spec["revision"]
+        if self._current is None:
+            self.state = "failed"
+            self._use(None)
+        else:
+            self.spec = self._current.spec
+
+    def _crashed(self, process: Process) -> None:
+        self._exit = process.ended or ""
+        if time.time() - process.since > CALM_SECONDS:
+            self._restarts = 0
+        self._current = None
+        self._later(f"the server {process.ended}")
+
+    def _later(self, error: str) -> None:
+        self._error = error
+        if self._restarts >= MOST_RESTARTS:
+            # Whoever connects now should be refused, not kept waiting for a server that does not come.
+            self.state = "crashed"
+            self._use(None)
+            return
+        self._again_at = time.monotonic() + FIRST_PAUSE * 2**self._restarts
+        self._restarts += 1
+        self.state = "starting"
+
+    def _retire_current(self) -> None:
+        if self._current is not None:
+            self._current.stop()
+            self._going.append(self._current)
+            self._current = None
+
+    def _drop_coming(self) -> None:
+        if self._coming is not None:
+            self._coming.stop()
+            self._going.append(self._coming)
+            self._forget(self._coming.public)
+            self._coming = None
+
+    def _use(self, public: socket.socket | None) -> None:
+        """Hold this socket for clients from now on, and no other."""
+        if self._public is not None and self._public is not public:
+            self._public.close()
+        self._public = public
+
+    def _forget(self, public: socket.socket | None) -> None:
+        """Let go of a socket that did not come into use."""
+        if public is not None and public is not self._public:
+            public.close()

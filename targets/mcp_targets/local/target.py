@@ -1,0 +1,96 @@
+"""The target ``local``: the bundle as a background process on this machine."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from mcp_packager.bundle import write_wheel
+from mcp_packager.errors import Place, Problem
+from mcp_packager.interpreters import Interpreter, find, host_platform
+from mcp_packager.manifest import Manifest
+from mcp_packager.platforms import Platform
+from mcp_packager.target import (
+    TARGET_API,
+    About,
+    Artifact,
+    BuildInput,
+    Capabilities,
+    DesiredInput,
+    Resource,
+    WorldInput,
+)
+from mcp_targets.local.options import Options
+from mcp_targets.local.render import resources
+from mcp_targets.local.support import SUPPORT
+from mcp_targets.local.world import LocalWorld
+
+ABOUT: Final = About(
+    name="local",
+    api=TARGET_API,
+    summary="a background process on this machine",
+    options=Options,
+    support=SUPPORT,
+    capabilities=Capabilities(candidate=True, stdio=True),
+    warning="local does not isolate: the tool runs as you, and can read and write whatever you can",
+)
+
+_SOURCES: Final = frozenset({"env", "file"})
+
+
+class LocalTarget:
+    """Runs the tool on this machine, under a supervisor of its own."""
+
+    about = ABOUT
+
+    def check(self, manifest: Manifest, options: Any) -> tuple[Problem, ...]:  # noqa: ARG002  # the protocol's signature
+        """Services that run nowhere, and secrets that this machine has no way to."""
+        services = (
+            Problem(
+                f"the target local runs no services, and service {name} has no external address",
+                f'run it yourself and add external = "host:port" under [services.{name}] or its stage',
+                Place(str(manifest.path), key=f"services.{name}"),
+            )
+            for name, service in manifest.services.items()
+            if service.external is None
+        )
+        secrets = (
+            Problem(
+                f"the target local cannot read the secret {name} from {secret.source(name)[0]}",
+                'use from = "env:NAME" or "file:PATH" in the stage that is deployed here',
+                Place(str(manifest.path), key=f"secrets.{name}.from"),
+            )
+            for name, secret in manifest.secrets.items()
+            if secret.source(name)[0] not in _SOURCES
+        )
+        return (*services, *secrets)
+
+    def platforms(self, manifest: Manifest, options: Any) -> tuple[tuple[Platform, Interpreter], ...]:  # noqa: ARG002  # as above
+        """This machine, with the interpreter at hand."""
+        interpreter = find(manifest.tool.python)
+        return ((host_platform(interpreter), interpreter),)
+
+    def build(self, request: BuildInput) -> Artifact:
+        """Write the wheel that ``uvx --from FILE NAME`` serves over stdio; what is deployed is the same bundle."""
+        ((platform, bundle),) = request.bundles.items()
+        wheel = write_wheel(bundle, request.manifest, request.output)
+        tool = request.manifest.tool
+        return Artifact(
+            target=ABOUT.name,
+            kind="wheel",
+            tool=tool.name,
+            version=tool.version,
+            digest=f"sha256:{bundle.hash}",
+            size=wheel.stat().st_size,
+            contract_hash=request.contract["hash"],
+            path=wheel.name,
+            platform=str(platform),
+            facts={"command": ["uvx", "--from", wheel.name, tool.name]},
+        )
+
+    def desired(self, request: DesiredInput) -> tuple[Resource, ...]:
+        """The process, its files and its supervisor."""
+        return resources(request, request.options)
+
+    def world(self, request: WorldInput) -> LocalWorld:
+        """This machine, as far as it is this deployment's."""
+        return LocalWorld(request)

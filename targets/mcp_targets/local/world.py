@@ -1,0 +1,266 @@
+"""This machine as a world: folders, files, a supervisor and the servers it runs."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import socket
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from mcp_packager import bundle as bundles
+from mcp_packager.errors import Place, Problem, UserError, WorldError
+from mcp_packager.files import remove_tree, write_atomic
+from mcp_packager.process import redact
+from mcp_packager.target import (
+    Action,
+    Endpoint,
+    Generated,
+    Key,
+    Kind,
+    Observed,
+    Phase,
+    Resource,
+    Status,
+    Step,
+    Value,
+    WorldInput,
+    digest,
+)
+from mcp_targets.local.daemon import Daemon
+from mcp_targets.local.observe import bundle_fields, config_fields, observe, secret_fields, server_fields
+from mcp_targets.local.options import Options
+from mcp_targets.local.places import Places
+from mcp_targets.local.records import FileLock, FileRecords
+from mcp_targets.local.render import CANDIDATE, SERVER
+from mcp_targets.local.report import read_logs, status, tail
+from mcp_targets.local.supervisor.machine import bound, port_of
+
+_STOP_SECONDS: Final = 28.0
+"""More than the runtime gives calls in flight, so that it is never cut short."""
+_SHOWN_LINES: Final = 12
+
+KINDS: Final = (
+    Kind("home"),
+    Kind("bundle", stable=frozenset({"path"})),
+    Kind("config", stable=frozenset({"path"})),
+    Kind("secret"),
+    # Another interpreter is no reason to end a supervisor that runs: it needs nothing of it any more.
+    Kind("supervisor", project=lambda _, desired: desired),
+    Kind("server", effect="moves clients to the new server; no connection is refused"),
+)
+
+
+class LocalWorld:
+    """One deployment on this machine."""
+
+    def __init__(self, request: WorldInput) -> None:
+        self._request = request
+        self._options: Options = request.options if request.options is not None else Options.model_validate({})
+        self._places = Places.of(request.identity, request.environ)
+        self._daemon = Daemon(self._places)
+        self._values: list[str] = []
+        self.kinds = KINDS
+        self.records = FileRecords(self._places.releases)
+        self.lock = FileLock(self._places.lock, self._places.gate)
+
+    def observe(self) -> Mapping[Key, Observed]:
+        """Everything of this deployment that is there."""
+        return observe(self._places, self._daemon)
+
+    def apply(self, step: Step) -> Mapping[str, Value]:
+        """Make one change."""
+        if step.resource is None or step.action is Action.DELETE:
+            self._delete(step.key)
+            return {}
+        match step.key.kind:
+            case "home":
+                return self._home(step.resource)
+            case "bundle":
+                return self._bundle(step.resource)
+            case "config":
+                return self._config(step.resource)
+            case "secret":
+                return self._secret(step.resource)
+            case "supervisor":
+                self._daemon.start(Path(step.resource.fields["python"]), self._request.environ)
+                return {**step.resource.fields, "pid": self._daemon.state().get("pid")}
+            case "server":
+                return self._server(step.resource)
+            case kind:
+                raise _unknown(kind)
+
+    def endpoint(self, phase: Phase, observed: Mapping[Key, Observed]) -> Endpoint | None:
+        """The candidate's private address, or the one clients use."""
+        match phase:
+            case Phase.CANDIDATE:
+                candidate = observed.get(CANDIDATE)
+                return None if candidate is None else _endpoint(candidate.fields, "private_port")
+            case Phase.SWITCH:
+                server = observed.get(SERVER)
+                return None if server is None else _endpoint(server.fields, "port")
+            case Phase.PREPARE | Phase.RETIRE:
+                return None
+
+    def status(self) -> Status:
+        """How the deployment is now."""
+        return status(self._places, self._daemon, self.endpoint(Phase.SWITCH, self.observe()))
+
+    def logs(self, *, lines: int, follow: bool) -> Iterator[str]:
+        """The server's log."""
+        return read_logs(self._places.log(SERVER.name), lines=lines, follow=follow)
+
+    def _home(self, resource: Resource) -> Mapping[str, Value]:
+        self._places.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_atomic(self._places.owner, json.dumps(resource.fields["identity"]).encode(), mode=0o600)
+        return resource.fields
+
+    def _bundle(self, resource: Resource) -> Mapping[str, Value]:
+        wanted = resource.fields["digest"]
+        folder = self._places.bundles / wanted
+        found = next((each for each in self._request.bundles.values() if each.hash == wanted), None)
+        if found is None and not folder.is_dir():
+            raise WorldError(
+                Problem(
+                    f"the bundle {wanted[:12]} of that release is no longer here", "build and deploy that version again"
+                )
+            )
+        if found is not None:
+            bundles.materialise(found, folder)
+        return bundle_fields(folder)
+
+    def _config(self, resource: Resource) -> Mapping[str, Value]:
+        file = self._places.configs / f"{resource.name}.json"
+        text = json.dumps(resource.fields["document"], indent=1, sort_keys=True, ensure_ascii=False)
+        write_atomic(file, text.encode(), mode=0o600)
+        return config_fields(file)
+
+    def _secret(self, resource: Resource) -> Mapping[str, Value]:
+        """Keep the value under a new version, in a file that the server reads. An optional one may be empty."""
+        source = resource.fields["source"]
+        value = self._read(source)
+        if value is None and resource.fields["required"]:
+            raise _missing(resource.name, source)
+        folder = self._places.secrets / resource.name
+        version = secrets.token_hex(8)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # The server that still runs reads the version before this one, should it have to start again.
+        before = secret_fields(folder)["version"]
+        for earlier in folder.iterdir():
+            if earlier.name not in {before, "secret.json"}:
+                earlier.unlink()
+        write_atomic(folder / version, value or b"", mode=0o600)
+        about = {"source": source, "required": resource.fields["required"], "version": version}
+        write_atomic(folder / "secret.json", json.dumps(about).encode(), mode=0o600)
+        return secret_fields(folder)
+
+    def _read(self, source: str) -> bytes | None:
+        scheme, _, rest = source.partition(":")
+        match scheme:
+            case "env":
+                value = self._request.environ.get(rest, "").encode()
+            case "file":
+                project = self._request.manifest.project if self._request.manifest else Path()
+                try:
+                    value = (project / Path(rest).expanduser()).read_bytes()
+                except OSError:
+                    value = b""
+            case _:
+                raise _unknown(source)
+        self._values.append(value.decode("utf-8", "replace").strip())
+        return value or None
+
+    def _server(self, resource: Resource) -> Mapping[str, Value]:
+        fields = dict(resource.fields)
+        if isinstance(fields.get("port"), Generated):
+            before = self._daemon.wanted(resource.name) or {}
+            fields["port"] = before.get("port") or _free_port(fields["host"])
+        generation = self._daemon.tell(resource.name, self._spec(resource.name, fields))
+        slot = self._daemon.settled(resource.name, generation, self._options.start_timeout + _STOP_SECONDS)
+        if slot["state"] != "running" or slot["failed"]:
+            raise self._not_up(resource.name, slot)
+        return server_fields(slot) or {}
+
+    def _spec(self, name: str, fields: Mapping[str, Value]) -> dict[str, Any]:
+        folder = Path(fields["bundle"])
+        argv = [fields["python"], "-S", "-P", "-m", "mcp_tool", "serve", "--transport", "http"]
+        return {
+            "revision": digest({"server": name, **fields})[:16],
+            "argv": [*argv, "--bundle", str(folder), "--config", fields["config"]],
+            "env": {"PYTHONPATH": f"{folder / 'lib'}:{folder / 'app'}", "PYTHONDONTWRITEBYTECODE": "1"},
+            "host": fields["host"],
+            "port": fields.get("port", 0),
+            "ready": "/readyz",
+            "log": str(self._places.log(name)),
+            "log_bytes": self._options.log_size,
+            "log_files": self._options.log_files if name == SERVER.name else 0,
+            "start_seconds": self._options.start_timeout,
+            "stop_seconds": _STOP_SECONDS,
+            "fields": dict(fields),
+        }
+
+    def _not_up(self, name: str, slot: Mapping[str, Any]) -> UserError:
+        log = self._places.log(name)
+        lines = redact("\n".join(tail(log, _SHOWN_LINES)), self._values)
+        return UserError(
+            Problem(
+                slot["error"] or f"the {name} is {slot['state']}",
+                "mend what its log says; mcp-pack run shows the same in the foreground",
+                Place(str(log)),
+                found=lines or "an empty log",
+            )
+        )
+
+    def _delete(self, key: Key) -> None:
+        match key.kind:
+            case "home":
+                remove_tree(self._places.root)
+            case "bundle":
+                for folder in self._places.bundles.glob(f"{key.name}*"):
+                    remove_tree(folder)
+            case "config":
+                (self._places.configs / f"{key.name}.json").unlink(missing_ok=True)
+            case "secret":
+                remove_tree(self._places.secrets / key.name)
+            case "supervisor":
+                self._daemon.end()
+            case "server":
+                if self._daemon.alive():
+                    generation = self._daemon.tell(key.name, None)
+                    self._daemon.settled(key.name, generation, _STOP_SECONDS + 5)
+            case kind:
+                raise _unknown(kind)
+
+
+def _endpoint(fields: Mapping[str, Value], port: str) -> Endpoint | None:
+    host = fields["host"]
+    shown = f"[{host}]" if ":" in host else host
+    return Endpoint(url=f"http://{shown}:{fields[port]}{fields['path']}") if fields.get(port) else None
+
+
+def _free_port(host: str) -> int:
+    try:
+        made: socket.socket = bound(host, 0)
+    except OSError as error:
+        raise WorldError(Problem(f"no port on {host} is free: {error.strerror}", "set [target.local] port")) from error
+    with made:
+        return port_of(made)
+
+
+def _missing(name: str, source: str) -> UserError:
+    scheme, _, rest = source.partition(":")
+    what = f"environment variable {rest}" if scheme == "env" else f"file {rest}"
+    return UserError(
+        Problem(
+            f"the secret {name} has no value: {what} is not there, or is empty",
+            f"export {rest}=…" if scheme == "env" else f"create the file {rest}",
+            Place(key=f"secrets.{name}"),
+        )
+    )
+
+
+def _unknown(kind: str) -> WorldError:
+    return WorldError(
+        Problem(f"this version of the target local knows no {kind!r}", "use the mcp-pack version that deployed it")
+    )
