@@ -43,8 +43,8 @@ $(VENV)/.ready: constraints.txt pyproject.toml runtime/pyproject.toml
 packages: setup  ## Fetch the pinned packages that the tests' own index serves, into the cache outside the tree
 	@$(BIN)/python -m tests.index.wheelhouse fetch
 
-parts: packages  ## Install the node packages that the client tests use as well (needs npm)
-	@$(BIN)/python tests/real_parts.py install
+parts: packages  ## Install the node packages that the client tests use too (needs npm); on Debian, other Pythons
+	@$(BIN)/python -m tests.real_parts install
 
 demo: setup  ## Scaffold a tool, build it, deploy it to local, call it with a real client, remove it
 	@$(BIN)/python docs/demo.py

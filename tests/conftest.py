@@ -21,7 +21,7 @@ from tests.index import server, wheelhouse
 _MISSING = "real part missing"
 _SESSION = "MCP_PACK_TEST_SESSION"
 _FOREIGN = re.compile(r"^(AWS|AZURE|GOOGLE|GCLOUD|CLOUDSDK|KUBE|DOCKER|MCP|UV|PIP|GIT|XDG)_?")
-_KEPT = {"AWS_CA_BUNDLE", "GIT_SSL_CAINFO", "PIP_CERT", "MCP_PACK_TEST_CACHE", "MCP_PACK_PYTHONS", _SESSION}
+_KEPT = {"AWS_CA_BUNDLE", "GIT_SSL_CAINFO", "PIP_CERT", "MCP_PACK_TEST_CACHE", _SESSION}
 _LOOPBACK = re.compile(r"^(127\.\d+\.\d+\.\d+|::1|localhost|)$")
 _GIT = """[user]
 	name = Test Person
@@ -48,6 +48,7 @@ def _clean_environment(session: Path) -> None:
         "MCP_PACK_TEST_CACHE": str(real_parts.cache()),
         "PYENV_ROOT": os.environ.get("PYENV_ROOT", str(Path.home() / ".pyenv")),
     }
+    pythons = [os.environ.get("MCP_PACK_PYTHONS", ""), *map(str, real_parts.pythons())]
     for name in list(os.environ):
         if _FOREIGN.match(name) and name not in _KEPT:
             del os.environ[name]
@@ -66,6 +67,7 @@ def _clean_environment(session: Path) -> None:
             "GIT_CONFIG_NOSYSTEM": "1",
             "MCP_PACK_CACHE": str(session / "store"),
             "MCP_PACK_HOME": str(session / "data"),
+            "MCP_PACK_PYTHONS": os.pathsep.join(filter(None, pythons)),
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,

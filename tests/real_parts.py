@@ -3,8 +3,8 @@
 A part is a name such as ``node-modules`` or ``postgres``. A test says ``@pytest.mark.real("postgres")`` and calls
 :func:`postgres` for the path; where the part is missing the test is skipped by name, and in CI it fails.
 
-``python tests/real_parts.py install`` puts the node packages of ``tests/node/package.json`` into the cache,
-``python tests/real_parts.py list`` says what is here. Standard library only: it runs before anything is installed.
+``python -m tests.real_parts install`` puts the node packages of ``tests/node/package.json`` and other Pythons into the
+cache, ``python -m tests.real_parts list`` says what is here. Standard library only.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from tests import debian_pythons
+
 _NODE_FOLDER = Path(__file__).parent / "node"
 _POSTGRES_ROOTS = ("/usr/lib/postgresql", "/opt/homebrew/opt", "/usr/local/opt")
 
 OPTIONAL_IN_CI: Mapping[str, str] = MappingProxyType(
     {
-        "python3.12": "Debian 12 has one Python only and no index offers interpreters",
-        "python3.13": "Debian 12 has one Python only and no index offers interpreters",
-        "python3.14": "Debian 12 has one Python only and no index offers interpreters",
+        "python3.12": "no Debian suite has it, and no index that CI reaches offers interpreters",
     }
 )
 """Parts that may be missing in CI too, with the reason. ``docs/testing.md`` lists the same names."""
@@ -95,8 +95,14 @@ def git() -> Path:
     return _program("git", "install git")
 
 
+def pythons() -> tuple[Path, ...]:
+    """The interpreters that :func:`install` brought, which nobody would find on PATH."""
+    found = (debian_pythons.installed(cache(), minor) for minor in debian_pythons.SUITES)
+    return tuple(program for program in found if program)
+
+
 def python(minor: str) -> Path:
-    """An interpreter of the named minor version such as ``3.13``: from PATH, else from pyenv's versions folder."""
+    """An interpreter of a minor version such as ``3.13``: named, on PATH, in pyenv's versions folder, unpacked here."""
     for name in _interpreters(minor):
         if _python_minor(name) == minor:
             return name
@@ -135,12 +141,19 @@ def missing(part: str) -> str | None:
 
 
 def install() -> None:
-    """Install the node packages into the cache, once for each content of ``tests/node/package.json``.
+    """Install what can be: the node packages, and Pythons from other Debian suites where this is Debian.
 
     Raises:
         MissingPartError: there is no npm.
-        subprocess.CalledProcessError: npm failed; its own words are on stderr.
+        subprocess.CalledProcessError: npm or mmdebstrap failed; its own words are on stderr.
     """
+    _install_node_packages()
+    for minor in debian_pythons.SUITES:
+        if missing(f"python{minor}") and debian_pythons.can_install():
+            debian_pythons.install(cache(), minor)
+
+
+def _install_node_packages() -> None:
     npm = _program("npm", "install nodejs and npm")
     folder = node_folder()
     if (folder / "complete").is_file():
@@ -195,7 +208,8 @@ def _interpreters(minor: str) -> list[Path]:
     on_path = shutil.which(f"python{minor}")
     root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     from_pyenv = sorted(root.glob(f"{minor}.*/bin/python{minor}"), reverse=True)
-    return [*named, *([Path(on_path)] if on_path else []), *from_pyenv]
+    unpacked = debian_pythons.installed(cache(), minor)
+    return [*named, *([Path(on_path)] if on_path else []), *from_pyenv, *([unpacked] if unpacked else [])]
 
 
 @functools.cache
@@ -216,7 +230,7 @@ def _main(arguments: list[str]) -> int:
             for part in sorted(PARTS):
                 print(f"{part}: {missing(part) or PARTS[part]()}")
         case _:
-            print("usage: python tests/real_parts.py install | list", file=sys.stderr)
+            print("usage: python -m tests.real_parts install | list", file=sys.stderr)
             return 2
     return 0
 
