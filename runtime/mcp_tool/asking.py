@@ -75,6 +75,8 @@ class ListRoots:
 
 Question: TypeAlias = Ask[Any] | Sample | ListRoots
 
+QUESTIONS = (Ask, Sample, ListRoots)
+
 
 @dataclass(frozen=True, slots=True)
 class Accepted(Generic[T]):
