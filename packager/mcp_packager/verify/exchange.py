@@ -114,6 +114,8 @@ def _messages(
     connection: http.client.HTTPConnection,
     deadline: float,
 ) -> Iterator[dict[str, Any]]:
+    if response.status == http.HTTPStatus.ACCEPTED:
+        return
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     match kind:
         case "application/json":
@@ -123,7 +125,7 @@ def _messages(
                 yield _parse(url, data)
         case _:
             text = _whole(response, connection, deadline)
-            if response.status == http.HTTPStatus.ACCEPTED or not text:
+            if not text:
                 return
             raise _strange(url, text)
 

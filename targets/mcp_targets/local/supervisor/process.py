@@ -73,9 +73,10 @@ class Process:
         try:
             connection.request("GET", self.spec["ready"])
             status: int = connection.getresponse().status
-            return status == http.HTTPStatus.OK
         except (OSError, http.client.HTTPException):
             return False
+        else:
+            return bool(status == 200)
         finally:
             connection.close()
 
