@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from pathlib import Path
 
 import pytest
 
 import mcp_packager
+from mcp_packager import manifest
 from tests import real_parts
 from tests.house.tree import ROOT, modules, texts
 
@@ -93,3 +95,14 @@ def test_the_node_packages_are_exact() -> None:
     exact = re.compile(r"^(?:npm:@?[\w/-]+@)?\d+\.\d+\.\d+(?:-[\w.]+)?$")
     assert [version for version in versions if not exact.match(version)] == []
     assert [str(name) for name, _ in texts() if name.name in {"package-lock.json", "uv.lock"}] == []
+
+
+def test_the_manifests_in_the_readme_are_sound(tmp_path: Path) -> None:
+    blocks = re.findall(r"^```toml\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 2
+    for number, block in enumerate(blocks):
+        project = tmp_path / str(number)
+        (project / "src" / "word_tools").mkdir(parents=True)
+        (project / "src" / "word_tools" / "tools.py").touch()
+        (project / "mcp-tool.toml").write_text(block)
+        assert manifest.load(project).tool.name == "word-tools"

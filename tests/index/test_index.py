@@ -22,7 +22,7 @@ def test_uv_resolves_the_runtime_for_another_platform_from_this_machine(tmp_path
     uv = Path(sys.executable).with_name("uv")
     lock = tmp_path / "pylock.toml"
     flags = ["--python-version", "3.13", "--python-platform", "aarch64-manylinux_2_28", "--only-binary", ":all:"]
-    command = [uv, "pip", "compile", "-q", "-", *flags, "--format", "pylock.toml", "-o", lock]
+    command = [str(uv), "pip", "compile", "-q", "-", *flags, "--format", "pylock.toml", "-o", str(lock)]
     subprocess.run(command, input="mcp>=2.3,<3\npydantic\n", text=True, check=True, cwd=tmp_path)
     found = lock.read_text()
     assert "_aarch64.whl" in found
