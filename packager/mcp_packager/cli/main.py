@@ -43,8 +43,9 @@ def run(arguments: Sequence[str]) -> int:
 def _guarded(arguments: Sequence[str]) -> int:
     try:
         return _dispatch(arguments)
-    except ReaderGoneError:
-        # Whoever read our output (`| head`) has seen enough: that is no failure.
+    except (ReaderGoneError, BrokenPipeError):
+        # Whoever read our output (`| head`) has seen enough: that is no failure. A command's own broken pipes
+        # come as ServicePipeError, so a bare one is from click's printing of --help.
         _forget_stdout()
         return 0
     except Exception as error:  # noqa: BLE001 - the last net: every other exception becomes a record

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
+from mcp_packager.cli.streams import ServicePipeError
+
 if TYPE_CHECKING:
     from mcp_packager.pipeline.requests import Request
     from mcp_packager.progress import Progress
@@ -81,26 +83,29 @@ _TARGETS = click.option(
 _LOCKED = click.option("--locked", is_flag=True, help="Fail rather than change mcp-tool.lock.")
 
 
-def common_options(*, targets: bool = False, locked: bool = False) -> Callable[[Command], Command]:
-    """Give a command ``--project``, ``--stage``, ``--json`` and ``--quiet``, and pass them as ``common``."""
+def common_options(*, targets: bool = False, locked: bool = False, json: bool = True) -> Callable[[Command], Command]:
+    """Give a command the options that all share, and pass them as ``common``. ``json``: it prints data."""
 
     def decorate(function: Command) -> Command:
         @functools.wraps(function)
-        def gathered(project: Path, stage: str, *, as_json: bool, quiet: bool, **others: Any) -> Any:
+        def gathered(project: Path, stage: str, *, quiet: bool, **others: Any) -> Any:
             common = Common(
                 project=project,
                 stage=stage,
-                as_json=as_json,
+                as_json=others.pop("as_json") if json else False,
                 quiet=quiet,
                 targets=tuple(dict.fromkeys(others.pop("targets"))) if targets else (),
                 locked=others.pop("locked") if locked else False,
             )
-            return function(common, **others)
+            try:
+                return function(common, **others)
+            except BrokenPipeError as error:
+                raise ServicePipeError(str(error)) from error
 
         decorated: Command = gathered
         for wanted, option in (
             (True, _QUIET),
-            (True, _JSON),
+            (json, _JSON),
             (locked, _LOCKED),
             (targets, _TARGETS),
             (True, _STAGE),

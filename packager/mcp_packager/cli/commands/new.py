@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -56,7 +58,6 @@ def new(
     mcp-pack new word-tools --from server.py
     mcp-pack new word-tools --template gh:someone/template
     """  # noqa: D301 - \b is click's mark for text that keeps its lines
-    from mcp_packager.pipeline.schema import schema
     from mcp_packager.scaffold import NewRequest, create
 
     folder = Path(name) if common.project == Path() else common.project
@@ -74,7 +75,7 @@ def new(
         object_name=object_name,
         git=not no_git,
         ask=asks,
-        schema=schema(),
+        schema=_schema(),
     )
     # A template's questions take the terminal, so no progress line is drawn over them.
     with Shown(quiet=common.quiet or asks) as progress:
@@ -88,3 +89,15 @@ def new(
     output.data("next:")
     for command in (f"cd {shlex.quote(str(project.folder))}", *project.next_commands):
         output.data(f"  {command}")
+
+
+def _schema() -> Mapping[str, Any] | None:
+    """What an editor checks the manifest against; a target that cannot be loaded is no reason to write nothing."""
+    from mcp_packager.errors import PackError
+    from mcp_packager.pipeline.schema import schema
+
+    try:
+        return schema()
+    except PackError as error:
+        output.say(f"note: no schema for editors is written: {error.problems[0].what}")
+        return None

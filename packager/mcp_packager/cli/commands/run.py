@@ -9,11 +9,13 @@ from mcp_packager.cli.progress import Shown
 
 
 @click.command()
-@click.option("--transport", type=click.Choice(["stdio", "http"]), default="http", show_default=True)
+@click.option(
+    "--transport", type=click.Choice(["stdio", "http"]), default="http", show_default=True, help="How clients connect."
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one.")
 @click.option("--reload", "reload_", is_flag=True, help="Start again when a file of the project is saved.")
-@common_options(locked=True)
+@common_options(locked=True, json=False)
 def run(common: Common, *, transport: str, host: str, port: int, reload_: bool) -> None:
     """Serve the tool here, in the foreground, until Ctrl-C.
 
