@@ -60,6 +60,8 @@ class Manifest(BaseModel):
     env: Mapping[str, str]
     base_env: Mapping[str, str]
     """``[env]`` without overlay: what the contract is extracted with."""
+    contract_env: Mapping[str, str]
+    """What the code sees while the contract is read: ``base_env``, and what services provide, without overlay."""
     env_names: tuple[str, ...]
     """Names in ``[env]`` of any stage, and what services provide; sorted."""
     secrets: Mapping[str, Secret]

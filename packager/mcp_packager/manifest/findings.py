@@ -40,6 +40,7 @@ _NATURE: Final = {
     "model_type": "a table",
     "model_attributes_type": "a table",
 }
+_LONGEST: Final = 600
 _QUIET: Final = ("env", "arguments")
 """Sections whose values are never repeated: somebody may have written a secret there."""
 
@@ -120,9 +121,9 @@ def _judged(error: ErrorDetails, context: Mapping[str, Any]) -> tuple[str, str]:
 
 def _grammar(pattern: str) -> str:
     """A pattern of the grammar, in words."""
-    from mcp_packager.manifest import permission, words  # they import pydantic's types, this may be first
+    from mcp_packager.manifest import permission, pin, words  # they import pydantic's types, this may be first
 
-    return {**words.IN_WORDS, **permission.IN_WORDS}.get(pattern, f"text that matches {pattern}")
+    return {**words.IN_WORDS, **permission.IN_WORDS, **pin.IN_WORDS}.get(pattern, f"text that matches {pattern}")
 
 
 def _unknown(path: Path, key: str, known: Sequence[str]) -> Finding:
@@ -148,7 +149,7 @@ def shown(value: Any) -> str | None:
             return "true" if value else "false"
         case str():
             text = value if len(value) <= 60 else f"{value[:57]}…"
-            return '"' + "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text) + '"'
+            return f'"{text}"'
         case int() if value.bit_length() > 128:
             return "a very large integer"
         case int() | float():
@@ -161,6 +162,12 @@ def shown(value: Any) -> str | None:
             return None
         case _:
             return str(value)[:60]
+
+
+def printable(text: str) -> str:
+    """A text that holds pieces of the file, fit to be shown: no control characters, not endless."""
+    shortened = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in shortened)
 
 
 def _quiet(path: Path) -> bool:

@@ -48,7 +48,7 @@ def from_text(
     documents = reading.all_stages()
     if stage not in documents and not reading.found:
         reading.found.append(_no_such_stage(stage, documents))
-    if reading.found:
+    if reading.found or reading.borrowed.problems:
         raise UserError(_placed(reading.found, text, raw, path, reading.borrowed))
     return reading.manifest(documents, stage)
 
@@ -127,6 +127,8 @@ class _Reading:
         wrong: list[Finding] = []
         read: dict[str, Any] = {}
         for name, table in tables.items() if isinstance(tables, dict) else ():
+            if not isinstance(table, dict):
+                continue
             model = self.options.get(name)
             if model is None:
                 read[name] = table
@@ -168,6 +170,7 @@ class _Reading:
             tool=document.tool,
             env=document.env,
             base_env=documents[stages.DEFAULT].env,
+            contract_env={**documents[stages.DEFAULT].env, **_provided(documents[stages.DEFAULT])},
             env_names=tuple(sorted(names)),
             secrets=document.secrets,
             services=document.services,
@@ -180,6 +183,16 @@ class _Reading:
             targets=self.targets[stage],
             written=frozenset(shape.written(Document, merged)),
         )
+
+
+def _provided(document: Document) -> dict[str, str]:
+    """What services give the tool, with an address that stands for theirs."""
+    values = {}
+    for name, service in document.services.items():
+        host, port = (service.external or f"{name}:{service.ports[0]}").rsplit(":", 1)
+        for variable, text in service.provides.items():
+            values[variable] = text.replace("{host}", host).replace("{port}", port)
+    return values
 
 
 def _origin(path: findings.Path, over: Mapping[str, Any], base: Mapping[str, Any], stage: str) -> findings.Path:
@@ -240,7 +253,13 @@ def _place(finding: Finding, spots: Mapping[positions.Path, positions.Spot], tex
 
 
 def _problem(finding: Finding, place: Place) -> Problem:
-    return Problem(what=finding.what, fix=finding.fix, where=place, expected=finding.expected, found=finding.found)
+    return Problem(
+        what=findings.printable(finding.what),
+        fix=findings.printable(finding.fix),
+        where=place,
+        expected=None if finding.expected is None else findings.printable(finding.expected),
+        found=None if finding.found is None else findings.printable(finding.found),
+    )
 
 
 def dotted(path: findings.Path) -> str:
@@ -251,6 +270,6 @@ def dotted(path: findings.Path) -> str:
             text += f"[{part}]"
             continue
         plain = bool(part) and all(char.isascii() and (char.isalnum() or char in "_-") for char in part)
-        name = part if plain else f'"{"".join(c if c.isprintable() else "?" for c in part)}"'
+        name = part if plain else f'"{part}"'
         text += f".{name}" if text else name
-    return text
+    return findings.printable(text)

@@ -41,7 +41,7 @@ def borrow(project: Path, tool: Any) -> Borrowed:
     if not wanted or not path.exists():
         return Borrowed()
     try:
-        text = source.read(path)
+        text = source.read(path, empty=True)
         data = source.parse(text, path).get("project")
     except UserError as error:
         return Borrowed(problems=error.problems)

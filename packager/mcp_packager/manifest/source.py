@@ -20,14 +20,14 @@ DEEPEST: Final = 32
 """Levels of tables and arrays."""
 
 
-def read(path: Path) -> str:
-    """The text of a manifest, with line feeds alone as line ends.
+def read(path: Path, *, empty: bool = False) -> str:
+    """The text of a manifest, or of another TOML file that may be ``empty``, with line feeds alone as line ends.
 
     Raises:
         UserError: there is no such file, it is no regular file, is too large, is empty or is not UTF-8.
     """
     data = _bytes(path)
-    if not data.strip():
+    if not data.strip() and not empty:
         raise _wrong(path, "the file is empty", 'Write at least [tool], name = "…" and entrypoint = "…"')
     if data.startswith(b"\xef\xbb\xbf"):
         raise _wrong(path, "the file starts with a byte order mark", "Save it as UTF-8 without BOM", line=1, column=1)
@@ -79,9 +79,10 @@ def _bytes(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "the path is not valid"
         raise _wrong(path, f"the file cannot be read: {reason}", "Make it a readable file") from None
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise _wrong(path, "this is not a regular file", "Put a file with the manifest there")
     with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise _wrong(path, "this is not a regular file", "Put a file with the manifest there")
         try:
             data = file.read(LARGEST + 1)
         except OSError as error:
