@@ -10,7 +10,7 @@ LEGACY_VERSION: Final = "2025-11-25"
 MODERN_VERSION: Final = "2026-07-28"
 
 _SERVER_INFO = "io.modelcontextprotocol/serverInfo"
-_LISTS: Final = {
+LISTS: Final = {
     "tools/list": "tools",
     "resources/list": "resources",
     "resources/templates/list": "resourceTemplates",
@@ -35,7 +35,7 @@ def build(document: Mapping[str, Any], listed: Mapping[str, Sequence[Mapping[str
         "server/discover": _discover(info, instructions, listen=True),
         "server/discover without listen": _discover(info, instructions, listen=False),
     }
-    for method, key in _LISTS.items():
+    for method, key in LISTS.items():
         legacy[method] = {key: [_ordered(entry, _FIRST_LEGACY, _FIRST_LEGACY) for entry in listed[key]]}
         entries = [_ordered(entry, _FIRST_MODERN, ()) for entry in listed[key]]
         body = {"cacheScope": "private", key: entries, "resultType": "complete", "ttlMs": 0}

@@ -1,7 +1,7 @@
 """An author's tools, resources and prompts, ready to be called. Knows nothing of transports."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mcp_tool import completing, loading, plans, registry, results, uri
@@ -22,11 +22,19 @@ INTERNAL_ERROR = -32603
 class App:
     """What an entrypoint holds. Load it, read its `contract`, `start` it, call it, `stop` it."""
 
-    def __init__(self, document: Mapping[str, Any], offered: Plans, values: Values) -> None:
+    def __init__(
+        self,
+        document: Mapping[str, Any],
+        offered: Plans,
+        values: Values,
+        *,
+        crashed: Callable[[BaseException], object] = lambda _: None,
+    ) -> None:
         self._document = document
         self._plans = offered
         self._scrub = Scrub()
         self._values = values
+        self._crashed = crashed
         self._run = Runner()
         self._lifespan = Lifespan(offered.providers, values, self._run)
         self._call = Caller(self._run, self._lifespan.made)
@@ -76,6 +84,10 @@ class App:
         plan = self._plans.tools.get(tool)
         return () if plan is None else plan.declaration.scopes
 
+    def preset(self, made: Mapping[Any, Any]) -> None:
+        """Use these values instead of making them, by source: a `@provide` function or a settings model."""
+        self._lifespan.made.update(made)
+
     async def start(self) -> None:
         """Build settings and provided values.
 
@@ -119,7 +131,7 @@ class App:
             logger.info("tool %r failed: %s", name, self._scrub(repr(str(error))))
             return results.error(self._scrub(f"{failed}: {error}"))
         except Exception as error:  # noqa: BLE001 - a crash of the author's code is an answer too
-            crash(f"tool {name!r}", error, self._scrub)
+            self._crash(f"tool {name!r}", error)
             return results.error(failed)
 
     async def read_resource(self, uri: str, wire: Wire) -> dict[str, Any]:
@@ -142,7 +154,7 @@ class App:
         except ToolError as error:
             raise RpcError(INTERNAL_ERROR, self._scrub(str(error)), {"uri": uri}) from None
         except Exception as error:  # noqa: BLE001 - a crash of the author's code is an answer too
-            crash(f"resource {uri!r}", error, self._scrub)
+            self._crash(f"resource {uri!r}", error)
             raise RpcError(INTERNAL_ERROR, f"Error reading resource {uri}", {"uri": uri}) from None
         return {**answer, "ttlMs": 0, "cacheScope": "private"} if wire.protocol_version >= MODERN else answer
 
@@ -167,7 +179,7 @@ class App:
         except ToolError as error:
             raise RpcError(INTERNAL_ERROR, self._scrub(str(error))) from None
         except Exception as error:  # noqa: BLE001 - a crash of the author's code is an answer too
-            crash(f"prompt {name!r}", error, self._scrub)
+            self._crash(f"prompt {name!r}", error)
             raise RpcError(INTERNAL_ERROR, f"Error rendering prompt {name}") from None
 
     async def complete(
@@ -185,8 +197,12 @@ class App:
         except RpcError:
             raise
         except Exception as error:  # noqa: BLE001 - a crash of the author's code is an answer too
-            crash(f"completing argument {name!r}", error, self._scrub)
+            self._crash(f"completing argument {name!r}", error)
             raise RpcError(INTERNAL_ERROR, f"Error completing argument {name}") from None
+
+    def _crash(self, what: str, error: BaseException) -> None:
+        self._crashed(error)
+        crash(what, error, self._scrub)
 
     def _find(self, address: str) -> tuple[ResourcePlan, dict[str, Any]]:
         """The resource or template of a URI, and the values of its variables."""

@@ -145,4 +145,5 @@ def _own(tool: Mapping[str, Any]) -> dict[str, Any]:
 def _wrapped(tool: Mapping[str, Any], bundle: Path) -> dict[str, Any]:
     from mcp_tool import foreign
 
-    return foreign.contract(tool, bundle)
+    made: dict[str, Any] = foreign.contract(tool, bundle)
+    return made

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from mcp_tool import definitions, providers, resolvers, uri
@@ -35,6 +35,13 @@ class Call:
     inputs: Inputs
     roles: Mapping[str, Role]
     resolvers: Resolvers
+
+    @property
+    def sources(self) -> tuple[Any, ...]:
+        """What it needs of what is made once per process."""
+        nodes = self.resolvers.by_identity.values()
+        every = (*self.roles.values(), *(found for node in nodes for found in node.roles.values()))
+        return tuple(found.source for found in every if isinstance(found, FromSource))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,7 @@ class Plans:
     templates: Mapping[str, ResourcePlan]
     prompts: Mapping[str, PromptPlan]
     providers: providers.Providers
+    sources: Sources = field(default_factory=Sources)
 
 
 Plan: TypeAlias = ToolPlan | ResourcePlan | PromptPlan
@@ -114,7 +122,7 @@ def build(
     desk.problems.extend(wrong)
     if desk.problems:
         raise ContractError(desk.problems)
-    return Plans(desk.tools, desk.resources, desk.templates, desk.prompts, graph)
+    return Plans(desk.tools, desk.resources, desk.templates, desk.prompts, graph, desk.sources)
 
 
 class _Desk:
@@ -187,9 +195,9 @@ class _Desk:
             self._report(common.place, flaw)
         if isinstance(made, tuple) or wrong or more:
             return read, None
-        every = (*filled.values(), *(found for node in graph.by_identity.values() for found in node.roles.values()))
-        self.needed.extend(found.source for found in every if isinstance(found, FromSource))
-        return read, Call(common.function, made, filled, graph)
+        call = Call(common.function, made, filled, graph)
+        self.needed.extend(call.sources)
+        return read, call
 
     def _schema(self, declaration: ToolDeclaration, call: Call) -> Call:
         """The published schema: the author's own where there is one."""

@@ -2,7 +2,7 @@
 
 import contextlib
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +32,21 @@ class Providers:
 
     settings: tuple[type[BaseModel], ...] = ()
     functions: tuple[Provider, ...] = ()
+
+    def below(self, roots: Iterable[Any], given: Container[Any]) -> "Providers":
+        """What has to be made for some sources, where others are given."""
+        functions = {provider.function: provider for provider in self.functions}
+        needed: set[Any] = set()
+        todo = [source for source in roots if source not in given]
+        while todo:
+            source = todo.pop()
+            needed.add(source)
+            roles = functions[source].roles.values() if source in functions else ()
+            todo += [role.source for role in roles if role.source not in given and role.source not in needed]
+        return Providers(
+            tuple(model for model in self.settings if model in needed),
+            tuple(provider for provider in self.functions if provider.function in needed),
+        )
 
 
 def sources(declared: Iterable[ProviderDeclaration]) -> tuple[Sources, tuple[ContractProblem, ...]]:
