@@ -186,7 +186,9 @@ CASES: list[tuple[list[str], str, object, list[str], set[str], int]] = [
 
 
 @pytest.mark.parametrize(
-    ("arguments", "where", "result", "said", "keys", "code"), CASES, ids=lambda value: str(value)[:25]
+    ("arguments", "where", "result", "said", "keys", "code"),
+    CASES,
+    ids=lambda value: str(sorted(value) if isinstance(value, set) else value)[:25],
 )
 def test_text_and_document(
     arguments: list[str], where: str, result: object, said: list[str], keys: set[str], code: int, patch: Patch
