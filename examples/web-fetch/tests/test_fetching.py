@@ -1,24 +1,17 @@
 """Fetching from a site on this machine."""
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
-from site_on_loopback import Site, running_site
+from site_on_loopback import Site
 
 from web_fetch.fetching import Fetched, Fetcher, FetchError
 from web_fetch.settings import FetchSettings
 
 LOOPBACK = "127.0.0.1/32, ::1/128"
 TOKEN = "Bearer not-to-be-seen"  # noqa: S105 - of this test's own making
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    with running_site() as running:
-        yield running
 
 
 def fetch(*urls: str, **settings: Any) -> Fetched:
