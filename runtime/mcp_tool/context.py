@@ -1,8 +1,7 @@
 """`Context`: what a tool may know of the call it serves, and say while it runs."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import asyncio
@@ -81,8 +80,7 @@ class Context:
         return self._send(self._wire.notify("notifications/resources/updated", {"uri": uri}))
 
 
-@dataclass(frozen=True, slots=True)
-class Client:
+class Client(NamedTuple):
     """What the client declared, in wire form."""
 
     capabilities: Mapping[str, Any]
@@ -152,7 +150,7 @@ class _Sender:
         self._loop = loop
 
     def __call__(self, message: Coroutine[Any, Any, None]) -> Awaitable[None]:
-        import asyncio  # noqa: PLC0415 - `import mcp_tool` must stay cheap
+        import asyncio
 
         try:
             asyncio.get_running_loop()

@@ -3,9 +3,9 @@
 A misuse is recorded too, not raised, so that one run reports everything there is to mend.
 """
 
-import inspect
 import re
 import sys
+import types
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar, overload
 
@@ -229,7 +229,7 @@ def _decorate(
     def apply(function: Any) -> Any:
         place = _place(function) or caller
         published = target if isinstance(target, str) else name
-        if isinstance(function, staticmethod | classmethod) or not inspect.isroutine(function):
+        if isinstance(function, type | staticmethod | classmethod) or not _is_function(function):
             found = "a class" if isinstance(function, type) else f"a {type(function).__name__}"
             _reject(place, f"@{kind} stands on {found}, not on a function", f"put @{kind} on a function")
             return function
@@ -290,13 +290,21 @@ def _completers(
     return found
 
 
+def _is_function(candidate: Any) -> bool:
+    """Whether it is a function or method, also one wrapped by `functools`. Importing `inspect` to ask costs too much."""
+    bare = getattr(candidate, "__wrapped__", candidate) if callable(candidate) else None
+    return isinstance(bare, types.FunctionType | types.MethodType | types.BuiltinFunctionType)
+
+
 def _reject(place: Place, what: str, fix: str) -> None:
     registry.current().reject(ContractProblem(place, what, fix))
 
 
 def _place(function: Any) -> Place | None:
     """Where a function, or what it wraps, is written."""
-    bare = inspect.unwrap(getattr(function, "__func__", function)) if callable(function) else None
+    bare = getattr(function, "__func__", function)
+    while hasattr(bare, "__wrapped__"):
+        bare = bare.__wrapped__
     code = getattr(bare, "__code__", None)
     return None if code is None else Place(code.co_filename, code.co_firstlineno)
 

@@ -1,8 +1,7 @@
 """What can go wrong, as types: in an author's code, in a contract, at the start, on the wire."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class ToolError(Exception):
@@ -35,8 +34,7 @@ class RpcError(Exception):
         return self.message
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A line of the author's code; `line` is 0 where only the file is known."""
 
     file: str
@@ -46,8 +44,7 @@ class Place:
         return f"{self.file}:{self.line}" if self.line else self.file
 
 
-@dataclass(frozen=True, slots=True)
-class ContractProblem:
+class ContractProblem(NamedTuple):
     """One thing to mend before the tool can be published.
 
     Attributes:

@@ -154,7 +154,7 @@ class _Desk:
         elif call is not None and self._new(common, self.tools, common.name, "tool"):
             call = self._schema(declaration, call)
             asks = call.resolvers.ask or InputRequired in signature.arms(read.returns)
-            ready = replace(declaration, common=common)
+            ready = declaration._replace(common=common)
             definition = definitions.tool(ready, call.inputs.schema, None if out is None else out.schema)
             self.tools[common.name] = ToolPlan(ready, call, out, definition, asks)
 
@@ -168,7 +168,7 @@ class _Desk:
         known = self.resources if template is None else self.templates
         if self._new(common, known, declaration.uri, "resource"):
             mime_type = declaration.mime_type or definitions.mime_type(read.returns)
-            ready = replace(declaration, common=common)
+            ready = declaration._replace(common=common)
             definition = definitions.resource(ready, mime_type, template=template is not None)
             known[declaration.uri] = ResourcePlan(ready, call, mime_type, template, definition)
 
@@ -178,7 +178,7 @@ class _Desk:
         if call is None or not self._new(common, self.prompts, common.name, "prompt"):
             return
         self._check_completed(common, declaration.complete, call.inputs.names, "argument")
-        ready = replace(declaration, common=common)
+        ready = declaration._replace(common=common)
         self.prompts[common.name] = PromptPlan(ready, call, definitions.prompt(ready, call.inputs.schema))
 
     def _call(self, common: Common) -> tuple[Signature, Call | None]:
@@ -259,7 +259,7 @@ class _Desk:
         if description is None and kind is not None:
             what = f"{kind} {common.name!r} has no description, so that no model knows when to use it"
             self._report(common.place, Flaw(what, "write a docstring, or description=…"))
-        return replace(common, description=description)
+        return common._replace(description=description)
 
     def _new(self, common: Common, known: Mapping[str, Plan], name: str, kind: str) -> bool:
         """Whether a name is not taken yet."""
