@@ -96,8 +96,9 @@ class _Deploy:
         """Everything up to the point where clients are served by verified new code."""
         verification = Verification()
         self._phase(Phase.PREPARE, due, executor)
-        if due.in_phase(Phase.CANDIDATE):
-            self._phase(Phase.CANDIDATE, due, executor)
+        self._phase(Phase.CANDIDATE, due, executor)
+        # A candidate may be there already, from a run that was killed before it could look at it.
+        if due.switches and any(resource.phase is Phase.CANDIDATE for resource in self._intent.resources):
             verification = self._check(Phase.CANDIDATE, executor)
         self._phase(Phase.SWITCH, due, executor)
         return verification.and_then(self._check(Phase.SWITCH, executor))

@@ -84,11 +84,11 @@ def choose(releases: Sequence[Release], to: int | None) -> Release:
             raise UserError(Problem(f"there is no release {to} to go back to", f"choose one of: {known}"))
         return deployed[to]
     # A rollback of a rollback goes on backwards, instead of to and fro.
-    start = current.rollback_of if current.rollback_of in deployed else current.number
+    start = current.rollback_of or current.number
     before = [
         release
         for number, release in deployed.items()
-        if number < (start or 0) and release.intent.fingerprint != current.intent.fingerprint
+        if number < start and release.intent.fingerprint != current.intent.fingerprint
     ]
     if not before:
         raise UserError(
