@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from dataclasses import dataclass
@@ -93,12 +94,18 @@ def _reference(
 
 
 def _wheel(project: Path) -> Path:
+    """The wheel that the last build for `local` wrote, by what its artifact.json says."""
     folder = project.absolute() / "dist" / "local"
-    wheels = sorted(folder.glob("*.whl"), key=lambda wheel: wheel.stat().st_mtime)
-    if not wheels:
-        what = "there is no wheel that a client could start"
-        raise UserError(Problem(what, "type `mcp-pack build --target local` first", Place(file=str(folder))))
-    return wheels[-1]
+    what = "there is no wheel that a client could start"
+    missing = UserError(Problem(what, "type `mcp-pack build --target local` first", Place(file=str(folder))))
+    try:
+        artifact = json.loads((folder / "artifact.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise missing from None
+    path = artifact.get("path") if isinstance(artifact, dict) and artifact.get("kind") == "wheel" else None
+    if not isinstance(path, str) or not (folder / path).is_file():
+        raise missing
+    return folder / path
 
 
 def _uvx() -> tuple[str, ...]:
@@ -107,4 +114,6 @@ def _uvx() -> tuple[str, ...]:
         return (found,)
     import uv
 
-    return (uv.find_uv_bin(), "tool", "run")
+    program = Path(uv.find_uv_bin())
+    beside = program.with_name(f"uvx{program.suffix}")
+    return (str(beside),) if beside.is_file() else (str(program), "tool", "run")
