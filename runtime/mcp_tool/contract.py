@@ -13,6 +13,7 @@ The document itself keeps the order of keys, since `answers` are what goes over 
 Where it cannot be made, the document is `{"schema": 1, "problems": [{"file", "line", "what", "fix", "traceback"}, …]}`.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -128,7 +129,8 @@ def write(bundle: Path, output: Path) -> int:
     except EntrypointError as error:
         problem = {"file": None, "line": 0, "what": error.what, "fix": error.fix, "traceback": error.trace or None}
         made = {"schema": SCHEMA, "problems": [problem]}
-    sys.stdout.flush()
+    with contextlib.suppress(ValueError, OSError):  # the author's code may have closed it
+        sys.stdout.flush()
     partial = output.with_name(f".{output.name}.{os.getpid()}")
     text = json.dumps(made, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     partial.write_text(text, encoding="utf-8")

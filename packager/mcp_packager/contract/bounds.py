@@ -92,7 +92,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 def takes(schema: Mapping[str, Any], value: Any) -> bool:
-    """Whether a schema without values of its own takes a listed value; what arrays and objects hold is not looked at."""
+    """Whether a schema without values of its own takes a listed value; the content of arrays and objects counts not."""
     kind = schema.get("type")
     kinds = _kinds(value)
     if isinstance(kind, str) and kind not in kinds:

@@ -23,6 +23,9 @@ _KEPT: Final = 64 << 10
 _LOOK: Final = 0.05
 """Seconds between two looks at whether it has ended, while it prints nothing."""
 
+_FAREWELL: Final = 0.5
+"""Seconds to end in after the answer is written."""
+
 _LAST_WORDS: Final = 1.0
 """Seconds for the dump of a hanging program's stack."""
 
@@ -36,8 +39,11 @@ class Ended:
     late: bool
 
 
-def run(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, limit: float) -> Ended:
+def run(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, limit: float, answer: Path) -> Ended:
     """Run a program in a session of its own, without input, for at most ``limit`` seconds.
+
+    Once the file ``answer`` is there the program has little time left: its work is done, and a thread that somebody
+    left running is nobody's concern.
 
     A program past its limit gets SIGABRT first, so that Python's fault handler says where it hangs, then SIGKILL,
     with every process of its group.
@@ -62,10 +68,10 @@ def run(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, limit: float)
         _no_core(child.pid)
         os.set_blocking(stream.fileno(), False)
         kept = bytearray()
-        late = not _until_end(child, stream, kept, time.monotonic() + limit)
+        late = not _until_end(child, stream, kept, time.monotonic() + limit, answer)
         if late:
             _signal(child, signal.SIGABRT)
-            _until_end(child, stream, kept, time.monotonic() + _LAST_WORDS)
+            _until_end(child, stream, kept, time.monotonic() + _LAST_WORDS, answer)
     finally:
         # A number stays a group's while one process of the group lives; without one there is nothing to kill.
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -76,16 +82,21 @@ def run(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, limit: float)
     return Ended(child.returncode, kept.decode("utf-8", "replace"), late)
 
 
-def _until_end(child: subprocess.Popen[bytes], stream: IO[bytes], kept: bytearray, deadline: float) -> bool:
-    """Collect output until the child ends; false where the deadline came first."""
-    is_open, after = True, 0
+def _until_end(
+    child: subprocess.Popen[bytes], stream: IO[bytes], kept: bytearray, deadline: float, answer: Path
+) -> bool:
+    """Collect output until the child ends or has answered; false where the deadline came first."""
+    is_open, answered, after = True, False, 0
     with selectors.DefaultSelector() as selector:
         selector.register(stream, selectors.EVENT_READ)
         while True:
             ended = child.poll() is not None
             left = deadline - time.monotonic()
             if not ended and left <= 0:
-                return False
+                return answered
+            if not answered and answer.exists():
+                answered = True
+                deadline = min(deadline, time.monotonic() + _FAREWELL)
             chunk = b""
             if is_open and selector.select(0 if ended else min(_LOOK, left)):
                 chunk = stream.read(1 << 16) or b""

@@ -44,8 +44,7 @@ def compare(old: Contract, new: Contract) -> tuple[ContractChange, ...]:
 
 
 def _name(entry: Mapping[str, Any]) -> str:
-    definition = _definition(entry)
-    return str(entry.get("name") or definition.get("uri") or definition.get("uriTemplate") or definition.get("name"))
+    return str(entry.get("uri") or entry.get("uriTemplate") or entry["name"])
 
 
 def _definition(entry: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -57,7 +57,7 @@ class Contract:
 
     @property
     def tools(self) -> tuple[Mapping[str, Any], ...]:
-        """Each tool: ``name``, ``sha256``, ``definition`` (wire form), ``timeout``, ``secrets``, ``scopes``, ``asks``."""
+        """Each tool: ``name``, ``sha256``, ``definition`` as sent, ``timeout``, ``secrets``, ``scopes``, ``asks``."""
         return self.entries("tools")
 
     @property

@@ -58,7 +58,9 @@ def extract(request: ExtractRequest) -> Contract:
         command = [os.fspath(request.python), "-S", "-P", "-B", "-X", "faulthandler", "-m", "mcp_tool"]
         command += ["contract", "--bundle", str(bundle), "--output", str(output)]
         try:
-            ended = child.run(command, env=_environment(request, folder), cwd=folder / "work", limit=request.limit)
+            ended = child.run(
+                command, env=_environment(request, folder), cwd=folder / "work", limit=request.limit, answer=output
+            )
         except OSError as error:
             raise WorldError(
                 Problem(
@@ -105,7 +107,7 @@ def _environment(request: ExtractRequest, folder: Path) -> dict[str, str]:
             file.write_text(placeholder(name), "utf-8")
             env[name] = str(file)
     env.update(
-        PYTHONPATH=os.pathsep.join((os.fspath(request.lib.absolute()), os.fspath(request.app.absolute()))),
+        PYTHONPATH=os.pathsep.join((str(folder / "bundle" / "lib"), str(folder / "bundle" / "app"))),
         PYTHONHASHSEED="0",
         PYTHONIOENCODING="utf-8:backslashreplace",
         PATH=os.defpath,
@@ -128,10 +130,10 @@ def _declared(answer: Mapping[str, Any], seen: trace.View) -> list[Problem]:
     """The runtime's own records of what is wrong with what the code declares."""
     problems = []
     for record in answer["problems"]:
-        frames = seen.frames(str(record.get("trace") or ""))
-        what = str(record.get("what", "the code could not be read"))
+        frames = seen.frames(str(record.get("traceback") or ""))
+        what = seen.text(str(record.get("what", "the code could not be read")))
         file, line = record.get("file"), record.get("line")
-        where = Place(seen.name(str(file)), line or None) if file else trace.place(frames)
+        where = Place(seen.name(str(file)), line or None) if file else seen.syntax(what) or trace.place(frames)
         problems.append(
             Problem(what=what + trace.block(frames), fix=str(record.get("fix", "Mend the code")), where=where)
         )

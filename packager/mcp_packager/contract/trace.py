@@ -12,6 +12,7 @@ from typing import Final
 from mcp_packager.errors import Place
 
 _FRAME: Final = re.compile(r'^\s*File "(?P<file>[^"\n]+)", line (?P<line>\d+),? in (?P<where>.+)$')
+_SYNTAX: Final = re.compile(r"\((?P<file>[^()/]+\.py), line (?P<line>\d+)\)$")
 _MARK: Final = re.compile(r"^(Traceback \(most recent call last\):|Current thread 0x|Thread 0x|Extension modules: )")
 _CONTROL: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -41,6 +42,20 @@ class View:
                 return str(self.shown / file[len(root) + 1 :])
         return file
 
+    def text(self, text: str) -> str:
+        """A line of the child's, with the author's names for files and without control characters."""
+        for root in (str(self.scratch / "bundle" / "app"), str(self.app.resolve())):
+            text = text.replace(root, str(self.shown))
+        return _CONTROL.sub("", text.replace(str(self.scratch), "…"))
+
+    def syntax(self, what: str) -> Place | None:
+        """Where a syntax error is, which has no frame of its own; its message names the file without its folder."""
+        match = _SYNTAX.search(what)
+        if match is None:
+            return None
+        found = [file for file in self.app.rglob("*.py") if file.name == match["file"]]
+        return Place(str(self.shown / found[0].relative_to(self.app)), int(match["line"])) if len(found) == 1 else None
+
     def frames(self, output: str) -> tuple[Frame, ...]:
         """The author's frames of the last traceback or crash dump, outermost first."""
         frames: list[Frame] = []
@@ -69,7 +84,7 @@ class View:
             if _MARK.match(line) or (source_follows and line.startswith("    ")):
                 continue
             source_follows = False
-            yield _CONTROL.sub("", line.replace(str(self.scratch), "…"))
+            yield self.text(line)
 
 
 def place(frames: Sequence[Frame]) -> Place:
