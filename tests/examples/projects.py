@@ -17,7 +17,7 @@ EXAMPLES = tuple(sorted(path.parent.name for path in ROOT.glob("examples/*/mcp-t
 
 def copy_of(name: str, folder: Path) -> Path:
     """Copy an example into ``folder``, without what earlier runs left in it."""
-    left = shutil.ignore_patterns("dist", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache")
+    left = shutil.ignore_patterns("dist", "mcp-tool.lock", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache")
     return shutil.copytree(ROOT / "examples" / name, folder / name, ignore=left)
 
 

@@ -62,7 +62,7 @@ def test_the_guide_has_its_parts() -> None:
     assert [anchor for _, anchor in listed] == [re.sub(r"[^\w -]", "", t).lower().replace(" ", "-") for t in titles]
 
 
-@_with("tools.py")
+@pytest.mark.parametrize("section", SECTIONS, ids=[section.title for section in SECTIONS])
 def test_a_sections_code_makes_a_contract(section: Section, tmp_path: Path) -> None:
     project = _written(section, tmp_path)
     named: dict[str, Any] = {"name": "guide", "version": "0.1.0", "entrypoint": "tools"}

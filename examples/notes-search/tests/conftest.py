@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from postgres import PostgresMissingError, running_postgres
 
 from notes_search.store import Where
+from postgres import PostgresMissingError, running_postgres
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+
 from site_on_loopback import Site, running_site
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
-from site_on_loopback import Site
 
+from site_on_loopback import Site
 from web_fetch.fetching import Fetched, Fetcher, FetchError
 from web_fetch.settings import FetchSettings
 

@@ -3,8 +3,8 @@
 import pytest
 from mcp_tool import ToolError
 from mcp_tool.testing import Tools
-from site_on_loopback import Site
 
+from site_on_loopback import Site
 from web_fetch.tools import fetch, links
 
 TOOLS = Tools(env={"FETCH_PRIVATE_NETWORKS": "127.0.0.0/8"})

@@ -3,6 +3,7 @@
 import pytest
 from mcp_tool import ToolError
 from mcp_tool.testing import Tools
+
 from {{ cookiecutter.package }}.tools import greet
 
 
