@@ -97,7 +97,7 @@ def test_a_file_that_left_the_index_is_named_with_its_hash(
     make(index.wheels, "alpha", files={"alpha.py": "changed = True\n"})
     read = lock.read(project.folder)
     assert read is not None
-    with pytest.raises(WorldError, match="does not have alpha-1.0-py3-none-any"):
+    with pytest.raises(WorldError, match="does not have alpha"):
         lock.fetch(read, here()[0], store=store)
 
 

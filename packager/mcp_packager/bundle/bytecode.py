@@ -19,12 +19,13 @@ from mcp_packager.store import Store, StoredFile, write_file
 
 KIND = "bytecode"
 _FORMAT = "1"
+_WORTH_A_PROCESS = 1 << 18
 _SECONDS = 1800.0
 """Under emulation the largest libraries take many minutes."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Module:
+class Module:
     """A source to compile: its place in the bundle, the name tracebacks show, its bytes."""
 
     path: str
@@ -44,7 +45,7 @@ def of_wheels(
     for number, key in enumerate(keys):
         mine = modules.get(number, ())
 
-        def make(folder: Path, mine: Sequence[_Module] = mine) -> Iterable[StoredFile]:
+        def make(folder: Path, mine: Sequence[Module] = mine) -> Iterable[StoredFile]:
             return [
                 write_file(folder, cached_path(module.path, interpreter), made[module.path])
                 for module in mine
@@ -59,7 +60,7 @@ def of_wheels(
 
 
 def of_author(entries: Iterable[Entry], interpreter: Interpreter, store: Store) -> tuple[Entry, ...]:
-    """The compiled modules of the author's own files; in this process where this is the interpreter."""
+    """The compiled modules of the author's own files, each remembered by its content."""
     modules = _modules(entries, "app")
     keys = {module.path: _author_key(module, interpreter) for module in modules}
     absent = [module for module in modules if store.find(KIND, keys[module.path]) is None]
@@ -67,7 +68,7 @@ def of_author(entries: Iterable[Entry], interpreter: Interpreter, store: Store) 
     found: list[Entry] = []
     for module in modules:
 
-        def make(folder: Path, module: _Module = module) -> Iterable[StoredFile]:
+        def make(folder: Path, module: Module = module) -> Iterable[StoredFile]:
             return [write_file(folder, "module.pyc", made[module.path])] if module.path in made else []
 
         entry = store.folder(KIND, keys[module.path], make)
@@ -91,10 +92,10 @@ def cached_path(path: str, interpreter: Interpreter) -> str:
     return (pure.parent / "__pycache__" / name).as_posix()
 
 
-def _modules(entries: Iterable[Entry], root: str) -> tuple[_Module, ...]:
+def _modules(entries: Iterable[Entry], root: str) -> tuple[Module, ...]:
     """Every source below ``root``; tracebacks show it relative to its import root, the same everywhere."""
     return tuple(
-        _Module(entry.path, entry.path.removeprefix(f"{root}/"), content(entry))
+        Module(entry.path, entry.path.removeprefix(f"{root}/"), content(entry))
         for entry in entries
         if entry.path.endswith(".py") and not entry.path.startswith(f"{root}/bin/")
     )
@@ -104,29 +105,24 @@ def _key(identity: str, interpreter: Interpreter) -> str:
     return hashlib.sha256(f"{_FORMAT}\0{identity}\0{interpreter.identity}".encode()).hexdigest()
 
 
-def _author_key(module: _Module, interpreter: Interpreter) -> str:
+def _author_key(module: Module, interpreter: Interpreter) -> str:
     return _key(f"{module.shown}\0{hashlib.sha256(module.source).hexdigest()}", interpreter)
 
 
-def _compile_all(modules: Sequence[_Module], interpreter: Interpreter) -> dict[str, bytes]:
+def _compile_all(modules: Sequence[Module], interpreter: Interpreter) -> dict[str, bytes]:
     """Bundle path to bytecode; sources that this Python does not take are left out."""
-    if interpreter.is_running and sum(len(module.source) for module in modules) < 1 << 18:
-        return {
-            module.path: body
-            for module in modules
-            if (body := compiler.compiled(module.source, module.shown)) is not None
-        }
-    shares = _shares(modules, min(os.cpu_count() or 1, 8))
+    small = sum(len(module.source) for module in modules) < _WORTH_A_PROCESS
+    shares = _shares(modules, 1 if small else min(os.cpu_count() or 1, 8))
     made: dict[str, bytes] = {}
     with ThreadPoolExecutor(max_workers=max(1, len(shares))) as pool:
-        for part in pool.map(lambda share: _in_child(share, interpreter), shares):
+        for part in pool.map(lambda share: in_child(share, interpreter), shares):
             made |= part
     return made
 
 
-def _shares(modules: Sequence[_Module], count: int) -> list[list[_Module]]:
+def _shares(modules: Sequence[Module], count: int) -> list[list[Module]]:
     """Split into ``count`` shares of about equal bytes; the result depends on no order."""
-    shares: list[list[_Module]] = [[] for _ in range(count)]
+    shares: list[list[Module]] = [[] for _ in range(count)]
     loads = [0] * count
     for module in sorted(modules, key=lambda module: (-len(module.source), module.path)):
         least = loads.index(min(loads))
@@ -135,7 +131,12 @@ def _shares(modules: Sequence[_Module], count: int) -> list[list[_Module]]:
     return [share for share in shares if share]
 
 
-def _in_child(share: Sequence[_Module], interpreter: Interpreter) -> dict[str, bytes]:
+def in_child(share: Sequence[Module], interpreter: Interpreter, *, seed: str = "0") -> dict[str, bytes]:
+    """Compile in one process of the interpreter: bundle path to bytecode. ``seed`` is its hash seed.
+
+    Raises:
+        WorldError: the interpreter fails.
+    """
     request = compiler.pack(
         [[module.shown, len(module.source)] for module in share], [module.source for module in share]
     )
@@ -144,7 +145,7 @@ def _in_child(share: Sequence[_Module], interpreter: Interpreter) -> dict[str, b
     done = run(
         [interpreter.path, "-S", "-B", "-P", "-c", code],
         stdin=request,
-        env=env | {"PYTHONHASHSEED": "0"},
+        env=env | {"PYTHONHASHSEED": seed},
         timeout=_SECONDS,
     )
     if not done.ok:

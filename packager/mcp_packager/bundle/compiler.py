@@ -1,7 +1,9 @@
-"""Source to unchecked-hash bytecode. Runs inside mcp-pack and, as ``python -c``, inside other interpreters.
+"""Source to unchecked-hash bytecode. Runs as ``python -c`` in the target's interpreter, never inside mcp-pack.
 
-So it uses the standard library alone, of every Python from 3.11 on, and knows no path of the machine: sources
-come in and modules go out through pipes, which also reach an interpreter behind a chroot.
+A process of its own even for the interpreter at hand: marshal writes whether a string is interned, and that
+depends on everything a process did before (seen on 3.11 and 3.13). The code uses the standard library alone, of
+every Python from 3.11 on, and knows no path of the machine: sources come in and modules go out through pipes,
+which also reach an interpreter behind a chroot.
 
 Framing, both ways: eight bytes with the length of a JSON list, the list, then the bodies one after the other.
 In: ``[[file name for tracebacks, length], …]``. Out: ``[length, …]``, -1 where a source does not compile.
@@ -14,6 +16,7 @@ import importlib.util
 import json
 import sys
 import warnings
+from functools import cache
 from typing import Any
 
 
@@ -22,6 +25,7 @@ def compiled(source: bytes, filename: str) -> bytes | None:
 
     Unchecked-hash (PEP 552): the same whatever the time, and never compared with the source again.
     """
+    _settle()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -30,6 +34,17 @@ def compiled(source: bytes, filename: str) -> bytes | None:
         return None
     external: Any = _external
     return bytes(external._code_to_hash_pyc(code, importlib.util.source_hash(source), False))  # noqa: SLF001, FBT003 - what py_compile calls; it takes only files
+
+
+@cache
+def _settle() -> None:
+    """Intern every string of one Latin-1 character, and the empty one.
+
+    They are single objects of the process, so whether they are interned would depend on the other sources.
+    """
+    for number in range(256):
+        sys.intern(chr(number))
+    sys.intern("")
 
 
 def pack(head: Any, bodies: list[bytes]) -> bytes:

@@ -6,7 +6,7 @@ import hashlib
 import importlib.metadata
 import re
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Protocol
@@ -102,7 +102,8 @@ def _scanned(path: Path) -> list[tuple[int, str]]:
     from detect_secrets.settings import transient_settings
 
     with _scanner:
-        plugins: list[str] = sorted(plugin.__name__ for plugin in get_mapping_from_secret_type_to_class().values())
+        found: Mapping[str, type] = get_mapping_from_secret_type_to_class()
+        plugins = sorted(plugin.__name__ for plugin in found.values())
         settings = {
             "plugins_used": [{"name": name} for name in plugins if name not in _NOT_SECRETS],
             "filters_used": [{"path": name} for name in _FILTERS],
