@@ -6,7 +6,7 @@ artifact runs in many places. Every key has a default; an empty document serves 
     {"schema": 1, "stage": "default", "target": "local", "release": null,
      "serve": {"path": "/mcp", "public_url": null, "timeout": 60.0, "concurrency": 100,
                "allowed_hosts": [], "allowed_origins": [], "auth": null, "drain": 20.0, "drain_delay": 0.0,
-               "keep_alive": 75.0, "max_body": 4194304, "state_keys": []},
+               "keep_alive": 75.0, "max_body": 4194304, "listen": true, "state_keys": []},
      "env": {"NAME": "value"},
      "secrets": {"NAME": {"env": "NAME"} | {"file": "/run/secrets/name"}},
      "log": {"level": "info"}}
@@ -77,6 +77,7 @@ class Serve(_Section):
         drain_delay: Seconds between "not ready" and the end of accepting, for a load balancer to notice.
         keep_alive: Seconds an idle connection stays open; more than the idle timeout of what stands in front.
         max_body: Bytes of a request before it is answered 413.
+        listen: Whether `subscriptions/listen` is served; not where an open stream is billed by the second.
         state_keys: Keys that seal the state of multi-round-trip calls; the first seals, all open. Replicas
             share them; without one the key lives and dies with the process.
     """
@@ -92,6 +93,7 @@ class Serve(_Section):
     drain_delay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     keep_alive: Seconds = 75.0
     max_body: Annotated[int, Field(gt=0)] = 4 * 1024 * 1024
+    listen: bool = True
     state_keys: tuple[SecretRef, ...] = ()
 
     @field_validator("path")
@@ -106,7 +108,7 @@ class Serve(_Section):
     @classmethod
     def _open_only(cls, auth: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
         # Serving open what was meant to be protected is the one mistake that must not happen quietly.
-        if auth and dict(auth) not in ({"kind": "none"}, {"type": "none"}, {"mode": "none"}):
+        if auth and auth.get("mode") != "none":
             msg = "this runtime has no authentication yet and will not serve without the one asked for"
             raise ValueError(msg)
         return None

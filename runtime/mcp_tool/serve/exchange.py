@@ -136,4 +136,7 @@ class Exchange:
             raise ValueError(msg)
         await self.bus.publish(event)
         if self.protocol_version not in MODERN_PROTOCOL_VERSIONS:
-            await self.context.session.send_notification(event_to_notification(event, {}))
+            notification = event_to_notification(event, {})
+            if notification.params is not None:
+                notification.params.meta = None  # names the stream it belongs to, which older versions do not have
+            await self.context.session.send_notification(notification)

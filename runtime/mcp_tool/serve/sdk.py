@@ -23,6 +23,7 @@ from mcp_tool.serve.exchange import Exchange, LogLevel
 from mcp_tool.serve.problem import StartProblem
 from mcp_tool.serve.served import Served
 from mcp_tool.serve.shell import Application
+from mcp_tool.wire import MODERN
 
 if TYPE_CHECKING:
     from mcp_tool.app import App
@@ -42,7 +43,7 @@ def serve_app(app: "App", tool: Mapping[str, Any], contract: Mapping[str, Any], 
         contract: The contract document; its `answers` are given to clients as they stand.
         config: Where the server runs.
     """
-    server = _server(app, tool, contract)
+    server = _server(app, tool, contract, listen=config.serve.listen)
     server.middleware.append(RequestStateBoundary(state_security(config), default_audience=server.name))
 
     def application(settings: Serve) -> Application:
@@ -87,7 +88,7 @@ def state_security(config: Config) -> RequestStateSecurity:
     return RequestStateSecurity(keys=keys) if keys else RequestStateSecurity.ephemeral()
 
 
-def _server(app: "App", tool: Mapping[str, Any], contract: Mapping[str, Any]) -> Server[Any]:
+def _server(app: "App", tool: Mapping[str, Any], contract: Mapping[str, Any], *, listen: bool) -> Server[Any]:
     schemas = {entry["name"]: entry["definition"].get("inputSchema") for entry in contract["tools"]}
     server: Server[Any] = Server(
         tool["name"],
@@ -135,32 +136,45 @@ def _server(app: "App", tool: Mapping[str, Any], contract: Mapping[str, Any]) ->
     server.add_request_handler("logging/setLevel", types.SetLevelRequestParams, set_level)
     server.add_request_handler("resources/subscribe", types.SubscribeRequestParams, accept)
     server.add_request_handler("resources/unsubscribe", types.UnsubscribeRequestParams, accept)
-    server.add_request_handler("subscriptions/listen", types.SubscriptionsListenRequestParams, ListenHandler(bus))
     for method in LISTS:
         server.add_request_handler(method, types.PaginatedRequestParams, _listing(contract["answers"], method))
+    discover = "server/discover" if listen else "server/discover without listen"
+    server.add_request_handler(
+        "server/discover", types.RequestParams, _answering(contract["answers"][MODERN][discover])
+    )
+    if listen:
+        server.add_request_handler("subscriptions/listen", types.SubscriptionsListenRequestParams, ListenHandler(bus))
     return server
 
 
 def _speaking_rpc(handler: Handler) -> Handler:
-    """The runtime's own protocol error as the SDK's."""
+    """The runtime's own protocol error as the SDK's, and the mark that the newer era wants on every result."""
 
     @functools.wraps(handler)
     async def speaking(context: Context, params: Any) -> dict[str, Any]:
         try:
-            return await handler(context, params)
+            result = await handler(context, params)
         except RpcError as error:
             raise MCPError(code=error.code, message=error.message, data=error.data) from error
+        return {"resultType": "complete", **result} if context.protocol_version in MODERN_PROTOCOL_VERSIONS else result
 
     return speaking
 
 
 def _listing(answers: Mapping[str, Any], method: str) -> Handler:
-    legacy, modern = answers["legacy"][method], answers["2026-07-28"][method]
+    legacy, modern = answers["legacy"][method], answers[MODERN][method]
 
     async def listing(context: Context, params: Any) -> dict[str, Any]:  # noqa: ARG001
         return dict(modern if context.protocol_version in MODERN_PROTOCOL_VERSIONS else legacy)
 
     return listing
+
+
+def _answering(answer: Mapping[str, Any]) -> Handler:
+    async def answering(context: Context, params: Any) -> dict[str, Any]:  # noqa: ARG001
+        return dict(answer)
+
+    return answering
 
 
 __all__ = ["serve_app", "state_security", "streamable_http"]

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 Transport = Literal["stdio", "http"]
 
+_EXIT_HANDLERS = 1.0
+"""Seconds for exit handlers and for threads that a tool still blocks; longer is not waited for."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -105,7 +108,9 @@ def _load(request: Request) -> tuple["Config", "Served"]:
     from mcp_tool import config as configuration
     from mcp_tool.serve import environment, log
 
-    config = configuration.load(request.config)
+    # A wheel carries the config it was built with, so that it runs where nobody deployed it.
+    beside = request.bundle / "config.json"
+    config = configuration.load(request.config or (beside if beside.is_file() else None))
     log.configure(config.log.level)
     tool = _read_json(request.bundle / "tool.json", "the bundle", "build it again, or name another with --bundle")
     environment.open_paths(request.bundle)
@@ -153,6 +158,8 @@ def _settle() -> None:
 
 
 def _leave(code: int) -> NoReturn:
-    from mcp_tool.serve.stdio import leave
+    """End the process in the ordinary way, so that exit handlers run, but not for longer than they may take."""
+    from mcp_tool.serve.stdio import cut_off_after
 
-    leave(code)
+    cut_off_after(_EXIT_HANDLERS, code)
+    raise SystemExit(code)

@@ -13,12 +13,11 @@ import contextlib
 import json
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 from anyio import AsyncFile, CapacityLimiter, to_thread
@@ -51,19 +50,11 @@ def take_pipes() -> Pipes:
     return Pipes(read, write)
 
 
-def cut_off_after(seconds: float) -> None:
+def cut_off_after(seconds: float, code: int = 0) -> None:
     """End the process in that many seconds unless it has ended by itself; safe to call more than once."""
-    timer = threading.Timer(seconds, os._exit, args=(0,))
+    timer = threading.Timer(seconds, os._exit, args=(code,))
     timer.daemon = True
     timer.start()
-
-
-def leave(code: int = 0) -> NoReturn:
-    """End the process without waiting for threads that a tool still blocks."""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
-    os._exit(code)
 
 
 @dataclass
