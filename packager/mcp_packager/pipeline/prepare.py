@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mcp_packager import registry
 from mcp_packager.bundle import AuthorFiles, Bundle, assemble, author_files, canonical, environment
 from mcp_packager.bundle.assemble import app_entries
 from mcp_packager.bundle.tree import write_tree
@@ -47,7 +48,14 @@ def prepare(manifest: Manifest, aims: Sequence[Aim], *, locked: bool, progress: 
         UserError: the manifest asks what a target refuses, or dependencies, files or code are wrong.
         WorldError: the package index does not answer.
     """
-    problems = [problem for aim in aims for problem in aim.target.check(manifest, aim.options)]
+    problems = [
+        problem
+        for aim in aims
+        for problem in (
+            *registry.refusals(aim.target, sorted(manifest.written)),
+            *aim.target.check(manifest, aim.options),
+        )
+    ]
     if problems:
         raise UserError(problems)
     interpreter = find(manifest.tool.python)
