@@ -1,4 +1,4 @@
-"""A small cloud with faults: what a target's world looks like to the engine, and everything that can go wrong with it."""
+"""A small cloud with faults: what a target's world looks like to the engine, and all that can go wrong with it."""
 
 from __future__ import annotations
 
@@ -135,8 +135,9 @@ class FakeWorld:
             assert not isinstance(value, Ref), f"{step.key}.{name} is not resolved"
             if isinstance(value, Generated):
                 self.cloud.serial += 1
-                value = fields.get(name) or f"made-{self.cloud.serial}"
-            fields[name] = value
+                fields[name] = fields.get(name) or f"made-{self.cloud.serial}"
+            else:
+                fields[name] = value
         fields |= _known_only_here(step.key, fields)
         if step.key == SERVICE:
             assert fields["image"] in self.cloud.verified, "unverified code behind the switch"

@@ -34,8 +34,8 @@ class Process:
         self.pid = self._child.pid
         self.birth = birth(self.pid)
         self.since = time.time()
-        self._ready_by = time.monotonic() + spec["start_seconds"]
-        self._gone_by = 0.0
+        self._ready_by: float = time.monotonic() + spec["start_seconds"]
+        self._gone_by: float = 0.0
 
     def _start(self) -> subprocess.Popen[bytes]:
         sockets = [made for made in (self.public, self._private) if made is not None]
@@ -76,7 +76,7 @@ class Process:
         except (OSError, http.client.HTTPException):
             return False
         else:
-            return bool(status == 200)
+            return status == 200
         finally:
             connection.close()
 

@@ -1,0 +1,47 @@
+"""A client that keeps calling while the world behind the address changes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from mcp_packager.errors import PackError
+from mcp_packager.verify import Era, McpClient, texts
+
+
+def greeting(url: str, era: Era = Era.MODERN) -> str:
+    """What the suite's tool answers."""
+    return texts(McpClient(url, era=era).call_tool("greet", {"name": "you"}))
+
+
+@dataclass
+class Calls:
+    """What a client saw: answers and failures, in order."""
+
+    answers: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def calling(url: str) -> Iterator[Calls]:
+    """Call without a pause, from another thread, while the body runs."""
+    calls, done = Calls(), threading.Event()
+
+    def work() -> None:
+        client = McpClient(url)
+        client.list_tools()
+        while not done.is_set():
+            try:
+                calls.answers.append(texts(client.call_tool("greet", {"name": "you"})))
+            except PackError as error:
+                calls.failures.append(str(error))
+
+    thread = threading.Thread(target=work, name="suite-client")
+    thread.start()
+    try:
+        yield calls
+    finally:
+        done.set()
+        thread.join()

@@ -1,0 +1,68 @@
+"""A small tool project that a suite writes, edits and breaks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_MANIFEST: Final = """\
+[tool]
+name = "{name}"
+version = "{version}"
+entrypoint = "suite_tool"
+
+[env]
+GREETING = "hello"
+
+[target.{target}]
+{options}
+
+[[verify.call]]
+tool = "greet"
+arguments = {{ name = "you" }}
+expect = {{ contains = "{expected}" }}
+
+[stage.second.env]
+GREETING = "good evening"
+
+[stage.second.verify]
+call = [{{ tool = "greet", arguments = {{ name = "you" }}, expect = {{ contains = "good evening" }} }}]
+"""
+
+_CODE: Final = '''\
+import os
+
+from mcp_tool import tool
+
+
+@tool
+def greet(name: str) -> str:
+    """Greet somebody."""
+    return f"{{os.environ['GREETING']}}, {{name}}! This is {version}."
+'''
+
+
+@dataclass(frozen=True)
+class Project:
+    """A tool ``greet`` whose answer names its version, with two stages that greet otherwise."""
+
+    folder: Path
+    target: str
+    options: str = ""
+    name: str = "suite-tool"
+
+    def write(self, version: str, *, expected: str = "hello, you!") -> None:
+        """Write the project as of a version. An answer without ``expected`` makes it a bad one."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        manifest = _MANIFEST.format(
+            name=self.name, version=version, target=self.target, options=self.options, expected=expected
+        )
+        (self.folder / "mcp-tool.toml").write_text(manifest, encoding="utf-8")
+        (self.folder / "suite_tool.py").write_text(_CODE.format(version=version), encoding="utf-8")
+
+    def break_start(self) -> None:
+        """Make the server fail to start, in a way that only starting it shows."""
+        code = self.folder / "suite_tool.py"
+        broken = 'import sys\nif "serve" in sys.argv:\n    raise SystemExit("no such thing as a free start")\n'
+        code.write_text(broken + code.read_text(encoding="utf-8"), encoding="utf-8")
