@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mcp_packager.contract.document import Contract
+from mcp_packager.contract.document import Contract, same
 from mcp_packager.contract.schemas import Refusal, refusals
 
 _KINDS: Final = (("tool", "tools"), ("resource", "resources"), ("template", "templates"), ("prompt", "prompts"))
-_TEXTS: Final = ("title", "description", "icons", "_meta")
+_TEXTS: Final = ("name", "title", "description", "icons", "_meta")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def _tool(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator
 
 def _arguments(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
     ours, theirs = before.get("inputSchema", {}), after.get("inputSchema", {})
-    if ours == theirs:
+    if same(ours, theirs):
         return
     refused = refusals(ours, theirs)
     for refusal in refused:
@@ -86,22 +86,22 @@ def _arguments(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[
         if name not in old and (name,) not in told:
             yield f"argument {name} is new and optional", False
     for name in old:
-        if name in new and old[name] != new[name] and (name,) not in told:
+        if name in new and not same(old[name], new[name]) and (name,) not in told:
             yield f"argument {name} changed and still takes what it took", False
-    if not refused and old == new:
+    if not refused and same(old, new):
         yield "its arguments changed and still take what they took", False
 
 
 def _results(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
     ours, theirs = before.get("outputSchema"), after.get("outputSchema")
-    if ours == theirs:
+    if same(ours, theirs):
         return
     if ours is None:
         yield "it answers with structure now", False
     elif theirs is None:
         yield "it no longer answers with structure", True
     else:
-        refused = refusals(theirs, ours)
+        refused = refusals(theirs, ours, names=False)
         for refusal in refused:
             yield _said_of_result(refusal), True
         if not refused:

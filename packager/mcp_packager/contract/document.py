@@ -71,6 +71,11 @@ def canonical(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
+def same(one: Any, other: Any) -> bool:
+    """Whether two JSON values are written alike: ``1`` and ``true`` are not, though Python holds them equal."""
+    return canonical(one) == canonical(other)
+
+
 def digest(value: Any) -> str:
     """SHA-256 of the canonical form, in hexadecimal."""
     return hashlib.sha256(canonical(value)).hexdigest()

@@ -57,6 +57,7 @@ class _Walk:
 
     left: Mapping[str, Any]
     right: Mapping[str, Any]
+    names: bool
     seen: set[tuple[str, str]] = field(default_factory=set)
     steps: int = 0
 
@@ -135,7 +136,7 @@ class _Walk:
         for name, schema in ours.items():
             if name in theirs:
                 yield from self.compare(schema, theirs[name], (*path, name))
-            elif theirs_rest is False or theirs_rest is True:
+            elif theirs_rest is False or (theirs_rest is True and self.names):
                 yield Refusal((*path, name), "gone", "is gone")
             else:
                 yield from self.compare(schema, theirs_rest, (*path, name))
@@ -154,10 +155,14 @@ class _Walk:
         yield from self.compare(rest, theirs_rest, (*path, "items"))
 
 
-def refusals(accepted: Mapping[str, Any], by: Mapping[str, Any]) -> tuple[Refusal, ...]:
-    """Everywhere that ``by`` refuses what ``accepted`` takes; both are whole documents with their own ``$defs``."""
+def refusals(accepted: Mapping[str, Any], by: Mapping[str, Any], *, names: bool = True) -> tuple[Refusal, ...]:
+    """Everywhere that ``by`` refuses what ``accepted`` takes; both are whole documents with their own ``$defs``.
+
+    ``names``: whether a property that ``by`` no longer names counts as refused although further properties are
+    welcome. It does for an argument, which would be ignored; it does not for a part of a result.
+    """
     try:
-        return tuple(dict.fromkeys(_Walk(accepted, by).compare(accepted, by, ())))
+        return tuple(dict.fromkeys(_Walk(accepted, by, names).compare(accepted, by, ())))
     except TooLarge:
         return (Refusal((), "unclear", "is too large to be compared"),)
     except RecursionError:
