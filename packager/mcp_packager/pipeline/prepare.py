@@ -14,7 +14,7 @@ from mcp_packager.bundle import AuthorFiles, Bundle, assemble, author_files, can
 from mcp_packager.bundle.assemble import app_entries
 from mcp_packager.bundle.tree import write_tree
 from mcp_packager.contract import Contract, ExtractRequest, extract
-from mcp_packager.errors import UserError
+from mcp_packager.errors import Problem, UserError
 from mcp_packager.interpreters import Interpreter, find, host_platform
 from mcp_packager.lock import Lock, ensure
 from mcp_packager.manifest import Manifest
@@ -66,6 +66,14 @@ def prepare(manifest: Manifest, aims: Sequence[Aim], *, locked: bool, progress: 
     author = author_files(manifest)
     contract = extract_contract(manifest, lock, host, author, progress=progress)
     return Prepared(manifest, lock, author, host, contract, wanted)
+
+
+def _refused(manifest: Manifest, aim: Aim) -> tuple[Problem, ...]:
+    """What a target cannot do with this manifest: keys that it refuses, and what it finds by looking closer."""
+    return (
+        *registry.refusals(aim.target, sorted(manifest.written)),
+        *aim.target.check(manifest, aim.options),
+    )
 
 
 def bundles(prepared: Prepared, aim: Aim, *, progress: Progress) -> dict[Platform, Bundle]:
