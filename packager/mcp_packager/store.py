@@ -14,7 +14,6 @@ import contextlib
 import hashlib
 import json
 import os
-import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -119,14 +118,14 @@ class Store:
         with contextlib.suppress(OSError):
             path = self._record(kind, key)
             path.parent.mkdir(parents=True, exist_ok=True)
-            scratch = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+            scratch = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
             scratch.write_bytes(json.dumps(document, sort_keys=True).encode())
             scratch.replace(path)
 
     @contextlib.contextmanager
     def scratch(self) -> Iterator[Path]:
         """An empty folder on the store's file system, gone afterwards."""
-        folder = self.root / "scratch" / f"{os.getpid()}-{secrets.token_hex(6)}"
+        folder = self.root / "scratch" / f"{os.getpid()}-{os.urandom(6).hex()}"
         with self._guard():
             folder.mkdir(parents=True)
         try:
@@ -156,7 +155,7 @@ class Store:
 
     def _remove(self, folder: Path, *, unused_since: float) -> bool:
         """Take one entry out of sight under the exclusive lock, then delete it at leisure."""
-        grave = self.root / "scratch" / f"grave-{secrets.token_hex(6)}"
+        grave = self.root / "scratch" / f"grave-{os.urandom(6).hex()}"
         with self._guard(), locked(self.root / "lock"):
             try:
                 if (folder / _INDEX).stat().st_mtime > unused_since:
@@ -176,7 +175,7 @@ class Store:
         final.parent.mkdir(parents=True, exist_ok=True)
         with locked(self.root / "lock"):
             if final.exists():
-                grave = self.root / "scratch" / f"grave-{secrets.token_hex(6)}"
+                grave = self.root / "scratch" / f"grave-{os.urandom(6).hex()}"
                 final.rename(grave)
             else:
                 grave = None

@@ -16,9 +16,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
-
 from mcp_packager.bundle.entries import Bundle, content
 from mcp_packager.errors import Place, Problem, UserError
 from mcp_packager.files import write_atomic
@@ -26,6 +23,8 @@ from mcp_packager.lock import RUNTIME, gather, record_hash, runtime_requirements
 from mcp_packager.platforms import Platform
 
 if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
     from mcp_packager.manifest import Manifest
 
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
@@ -91,6 +90,9 @@ def _metadata(bundle: Bundle, manifest: Manifest) -> str:
 
 def _requirements(bundle: Bundle, manifest: Manifest) -> Iterator[str]:
     """Direct requirements of the tool and the runtime, at the versions that the bundle holds."""
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
     versions = _versions(bundle)
     extras: set[str] = set()
     for text in gather(manifest).requirements:
@@ -104,6 +106,8 @@ def _requirements(bundle: Bundle, manifest: Manifest) -> Iterator[str]:
 
 
 def _pinned(requirement: Requirement, versions: Mapping[str, str]) -> str:
+    from packaging.utils import canonicalize_name
+
     version = versions.get(canonicalize_name(requirement.name))
     if version is None:
         return str(requirement)
@@ -114,6 +118,8 @@ def _pinned(requirement: Requirement, versions: Mapping[str, str]) -> str:
 
 def _versions(bundle: Bundle) -> dict[str, str]:
     """Distribution to version, from the names of the metadata folders."""
+    from packaging.utils import canonicalize_name
+
     found: dict[str, str] = {}
     for entry in bundle.entries:
         parts = entry.path.split("/")

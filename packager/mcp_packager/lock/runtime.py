@@ -12,11 +12,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-
-from packaging.requirements import Requirement
+from typing import TYPE_CHECKING
 
 from mcp_packager.errors import Problem, WorldError
 from mcp_packager.store import Store, StoredFile, write_file
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 DISTRIBUTION = "mcp-tool-runtime"
 PACKAGE = "mcp_tool"
@@ -64,6 +66,8 @@ def facts() -> RuntimeFacts:
 
 def requirements(extras: Iterable[str]) -> tuple[Requirement, ...]:
     """What the runtime depends on with these extras chosen; the marker that asks for the extra is gone."""
+    from packaging.requirements import Requirement  # 15 ms that only a resolution or a wheel needs
+
     chosen = set(extras)
     found = []
     for text in facts().requires:
