@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from mcp_packager.errors import PackError
 from mcp_packager.verify import Era, McpClient, texts
 
+_PAUSE = 0.005
+"""Seconds between two calls: the server under test needs the processor too."""
+
 
 def greeting(url: str, era: Era = Era.MODERN) -> str:
     """What the suite's tool answers."""
@@ -26,7 +29,7 @@ class Calls:
 
 @contextmanager
 def calling(url: str) -> Iterator[Calls]:
-    """Call without a pause, from another thread, while the body runs."""
+    """Call again and again, from another thread, while the body runs."""
     calls, done = Calls(), threading.Event()
 
     def work() -> None:
@@ -37,6 +40,7 @@ def calling(url: str) -> Iterator[Calls]:
                 calls.answers.append(texts(client.call_tool("greet", {"name": "you"})))
             except PackError as error:
                 calls.failures.append(str(error))
+            done.wait(_PAUSE)
 
     thread = threading.Thread(target=work, name="suite-client")
     thread.start()

@@ -34,7 +34,7 @@ class TargetSuite:
 
     target: ClassVar[str] = ""
     options: ClassVar[str] = ""
-    kill_moments: ClassVar[Sequence[float]] = (0.15, 0.3, 0.45, 0.6, 0.75, 0.9)
+    kill_moments: ClassVar[Sequence[float]] = (0.35, 0.6, 0.85)
     """When a deploy is killed, as shares of the time that an undisturbed one takes."""
 
     @classmethod

@@ -18,7 +18,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from mcp_packager.errors import Problem, WorldError
 from mcp_packager.verify.client import McpClient
-from mcp_packager.verify.exchange import Address, RefusedError, refused, unreachable
+from mcp_packager.verify.exchange import Address, RefusedError, UnreachableError, refused, unreachable
 
 _LARGEST: Final = 1024 * 1024
 _LOOPBACK: Final = {"localhost", "127.0.0.1", "::1"}
@@ -93,6 +93,10 @@ def _metadata_url(url: str, timeout: float) -> str:
         found = re.search(r'resource_metadata="([^"]+)"', error.challenge)
         if found:
             return found.group(1)
+    except UnreachableError:
+        raise
+    except WorldError:
+        pass  # whatever it said, it named no place; the well-known one remains
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}/.well-known/oauth-protected-resource{parts.path}"
 
