@@ -1,5 +1,6 @@
 """An author's tools, resources and prompts, ready to be called. Knows nothing of transports."""
 
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -29,11 +30,13 @@ class App:
         values: Values,
         *,
         crashed: Callable[[BaseException], object] = lambda _: None,
+        timeout: float = math.inf,
     ) -> None:
         self._document = document
         self._plans = offered
         self._scrub = Scrub()
         self._values = values
+        self._timeout = timeout
         self._crashed = crashed
         self._run = Runner()
         self._lifespan = Lifespan(offered.providers, values, self._run)
@@ -46,6 +49,7 @@ class App:
         *,
         secrets: Mapping[str, Mapping[str, str]] | None = None,
         env: Mapping[str, str] | None = None,
+        timeout: float = math.inf,
     ) -> "App":
         """Import the entrypoint of a `tool.json` document and check everything it declares.
 
@@ -53,6 +57,7 @@ class App:
             document: `tool.json`, schema 1.
             secrets: By name: `{"env": NAME}` or `{"file": path}`, as in `config.json`; default the environment.
             env: Default the process's environment.
+            timeout: Seconds that a tool may take at most where it is deployed; its own `timeout` may say less.
 
         Raises:
             EntrypointError: The module cannot be imported or declares nothing.
@@ -66,7 +71,7 @@ class App:
         declared = frozenset(document.get("secrets", {}))
         offered = plans.build(recorded.declarations, recorded.problems, declared)
         values = Values(os.environ if env is None else env, secrets or {}, declared)
-        return cls(document, offered, values)
+        return cls(document, offered, values, timeout=timeout)
 
     @property
     def plans(self) -> Plans:
@@ -121,7 +126,8 @@ class App:
             return results.error(f"Unknown tool: {name}")
         failed = f"Error executing tool {name}"
         try:
-            returned = await self._call(plan.call, arguments, wire, plan.declaration.timeout)
+            limit = min(plan.declaration.timeout or math.inf, self._timeout)
+            returned = await self._call(plan.call, arguments, wire, None if limit == math.inf else limit)
             if isinstance(returned, InputRequired):
                 return results.input_required(returned)
             return results.tool_result(returned, plan.outputs)

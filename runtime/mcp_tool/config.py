@@ -68,7 +68,7 @@ class Serve(_Section):
     Attributes:
         path: The URL path of the MCP endpoint.
         public_url: How clients reach the server; its host and origin are allowed.
-        timeout: Seconds one call may take, unless the tool says otherwise.
+        timeout: Seconds one call may take at most; a tool may say less.
         concurrency: Requests in flight before the next one is answered 503. Listen streams do not count.
         allowed_hosts: Host header values beside loopback and public_url: "name" (any port), "name:port",
             "*.name", or "*" where something in front of the server checks them.

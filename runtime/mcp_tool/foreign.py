@@ -41,7 +41,7 @@ def contract(tool: Mapping[str, Any], bundle: Path) -> dict[str, Any]:
     from mcp_tool.serve.problem import StartProblem
 
     entrypoint = tool["entrypoint"]
-    candidate = author.load_object(entrypoint, bundle / "app")
+    candidate = author.load_object(entrypoint)
     place = Place(str(bundle / "app"))
     try:
         server = wrapped.serve_object(candidate, entrypoint, Config.model_validate({"schema": 1})).server

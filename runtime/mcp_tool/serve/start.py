@@ -116,7 +116,7 @@ def _load(request: Request) -> tuple["Config", "Served"]:
     environment.open_paths(request.bundle)
     secrets = environment.enter(config, tool)
     if ":" in tool["entrypoint"]:
-        return config, _load_wrapped(tool, config, request.bundle)
+        return config, _load_wrapped(tool, config)
     return config, _load_app(tool, config, request.bundle, secrets)
 
 
@@ -126,16 +126,16 @@ def _load_app(
     from mcp_tool.app import App
     from mcp_tool.serve import sdk
 
-    app = App.load(tool, secrets=secrets)
+    app = App.load(tool, secrets=secrets, timeout=config.serve.timeout)
     kept = bundle / "contract.json"
     contract = _read_json(kept, "the contract", "build the bundle again") if kept.exists() else app.contract()
     return sdk.serve_app(app, tool, contract, config)
 
 
-def _load_wrapped(tool: Mapping[str, Any], config: "Config", bundle: Path) -> "Served":
+def _load_wrapped(tool: Mapping[str, Any], config: "Config") -> "Served":
     from mcp_tool.serve import author, wrapped
 
-    return wrapped.serve_object(author.load_object(tool["entrypoint"], bundle / "app"), tool["entrypoint"], config)
+    return wrapped.serve_object(author.load_object(tool["entrypoint"]), tool["entrypoint"], config)
 
 
 def _read_json(path: Path, name: str, fix: str) -> dict[str, Any]:
