@@ -10,6 +10,7 @@ import tomli
 from mcp_packager.errors import UsageError, UserError
 from mcp_packager.scaffold import NewRequest, create
 from mcp_packager.scaffold.wrap import find_server
+from tests.cli.process import run
 
 SERVER = '''\
 """Looks after notes."""
@@ -161,3 +162,13 @@ def test_a_server_that_runs_on_import_is_noted(tmp_path: Path) -> None:
 def test_from_and_template_exclude_each_other(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="exclude"):
         create(NewRequest(name="a", folder=tmp_path / "a", template="x", server=tmp_path / "server.py"))
+
+
+def test_a_wrapped_server_passes_check_and_its_test_untouched(tmp_path: Path) -> None:
+    text = SERVER.replace("import httpx\nimport yaml\nimport store\nfrom strange import thing\n", "import store\n")
+    written(tmp_path, text)
+    written(tmp_path, "def find(text: str) -> list[str]:\n    return [text]\n", "store.py")
+    assert run("new", "notes", "--from", "server.py", cwd=tmp_path).returncode == 0
+    for command in ("check", "test"):
+        done = run(command, cwd=tmp_path / "notes")
+        assert done.returncode == 0, done.stdout + done.stderr

@@ -48,9 +48,9 @@ def show(reports: Sequence[DeployReport], *, common: Common, command: str) -> No
         )
         output.data(f"  endpoint: {address(report.endpoint)}")
         if report.verified:
-            output.data(f"  verified: {', '.join(report.verified)}")
+            output.data(f"  verified: {'; '.join(report.verified)}")
         if report.unverified:
-            output.data(f"  not verified: {', '.join(report.unverified)}")
+            output.data(f"  not verified: {'; '.join(report.unverified)}")
         for note in report.notes:
             output.data(f"  note: {note}")
 

@@ -25,6 +25,6 @@ def drift(common: Common) -> None:
         for report in reports:
             release = "no release" if report.release is None else f"release {report.release}"
             output.data(f"{output.bold(report.target)} ({report.stage}), {release}")
-            output.data(report.text.rstrip("\n"))
+            output.data(report.text.rstrip("\n") if report.drifted else "nothing has drifted")
     if drifted:
         raise click.exceptions.Exit(CHANGES_DUE)

@@ -83,7 +83,9 @@ def new(
     if common.as_json:
         output.document("new", project=project)
         return
-    output.data(f"wrote {output.bold(str(project.folder))}: {', '.join(project.files)}")
+    output.data(f"wrote {output.bold(str(project.folder))}")
+    for file in project.files:
+        output.data(f"  {file}")
     for note in project.notes:
         output.data(f"note: {note}")
     output.data("next:")
