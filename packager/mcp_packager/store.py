@@ -133,6 +133,13 @@ class Store:
         finally:
             remove_tree(folder)
 
+    @contextlib.contextmanager
+    def alone(self, name: str) -> Iterator[None]:
+        """Hold the lock called ``name`` against every other process of this store."""
+        key = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()
+        with self._guard(), locked(self.root / "names" / key[:2]):
+            yield
+
     def prune(self, *, older_than: float = 30 * 86400.0, larger_than: int | None = None) -> Pruned:
         """Remove entries unused for ``older_than`` seconds, then the longest unused until ``larger_than`` bytes.
 

@@ -136,6 +136,13 @@ def test_ignored_and_excluded_secrets_are_nobodys_business(project: Project, sto
     assert _problems(project, store) == ()
 
 
+def test_a_link_does_not_hide_what_it_leads_to(project: Project, store: Store) -> None:
+    project.write("private/id_rsa", "x\n")
+    (project.folder / "harmless.txt").symlink_to("private/id_rsa")
+    project.depend([], 'exclude = ["private"]')
+    assert [problem.where.file for problem in _problems(project, store)] == ["harmless.txt"]
+
+
 def test_a_secret_outside_the_import_root_is_not_packed_and_not_refused(project: Project, store: Store) -> None:
     project.write("src/shouting/__init__.py", "")
     project.write(".env", f"KEY={AWS}\n")

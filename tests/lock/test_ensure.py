@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -120,6 +121,16 @@ def test_locked_refuses_each_kind_of_change(project: Project, index: Index, stor
     with pytest.raises(UserError, match="older than what it was resolved from"):
         lock.ensure(project.manifest, [here()], store=store, locked=True)
     assert (project.folder / lock.FILE_NAME).read_bytes() == before
+
+
+def test_two_builds_at_once_both_end_up_in_the_lock(project: Project, index: Index, store: Store) -> None:
+    manifest = project.manifest
+    wanted = [here(), (ARM, here()[1]), (Platform("3.12", "x86_64-manylinux_2_28"), here()[1])]
+    with ThreadPoolExecutor(len(wanted)) as pool:
+        list(pool.map(lambda one: lock.ensure(manifest, [one], store=store), wanted))
+    made = lock.read(project.folder)
+    assert made is not None
+    assert set(made.platforms) == {platform for platform, _ in wanted}
 
 
 def test_an_image_digest_survives_a_new_resolution(project: Project, index: Index, store: Store) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mcp_packager import lock
+from mcp_packager.bundle import assemble, materialise, write_wheel
 from mcp_packager.errors import PackError, WorldError
 from mcp_packager.lock.credentials import Credentials
 from mcp_packager.store import Store
@@ -141,6 +142,30 @@ def test_every_way_opens_the_index_and_leaves_no_trace(
     shown = f"{made!r}{again!r}{wheels!r}{printed.out}{printed.err}"
     assert not [spelling for spelling in SPELLINGS if spelling in shown]
     assert _holding((project.folder, store.root)) == []
+
+
+def test_artifacts_from_a_private_index_hold_no_credentials(
+    project: Project, index: Index, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index.login = (USER, PASSWORD)
+    make(index.wheels, "alpha")
+    project.depend(["alpha"])
+    _by_name(index, project, monkeypatch, tmp_path)
+    platform, interpreter = here()
+    made = lock.ensure(project.manifest, [(platform, interpreter)], store=store)
+    bundle = assemble(
+        manifest=project.manifest,
+        lock=made,
+        platform=platform,
+        interpreter=interpreter,
+        contract_document={},
+        tool_document={},
+        store=store,
+    )
+    materialise(bundle, tmp_path / "out" / "tree")
+    write_wheel(bundle, project.manifest, tmp_path / "out")
+    assert "lib/alpha.py" in {entry.path for entry in bundle.entries}
+    assert _holding((tmp_path / "out", project.folder, store.root)) == []
 
 
 def _holding(folders: tuple[Path, ...]) -> list[Path]:

@@ -10,7 +10,7 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\.env(\..+|rc)?\Z", re.IGNORECASE), "an environment file"),
     (re.compile(r".+\.env\Z", re.IGNORECASE), "an environment file"),
     (re.compile(r"id_(rsa|dsa|ecdsa|ed25519)(_sk)?(\..+)?\Z"), "an SSH key"),
-    (re.compile(r".+\.(pem|key|p12|pfx|jks|keystore|ppk|kdbx|asc|gpg)\Z", re.IGNORECASE), "a key or key store"),
+    (re.compile(r".+\.(pem|key|p12|pfx|jks|keystore|ppk|kdbx)\Z", re.IGNORECASE), "a key or key store"),
     (re.compile(r"\.?_?netrc\Z"), "credentials for hosts"),
     (
         re.compile(r"\.(pypirc|npmrc|yarnrc\.yml|pgpass|my\.cnf|htpasswd|git-credentials|vault-token|boto|s3cfg)\Z"),

@@ -67,7 +67,8 @@ def scan_secrets(files: AuthorFiles, allow: Iterable[Allowed], *, store: Store |
     for file in files.files:
         if matches(file.shown, patterns):
             continue
-        if what := secret_by_name(file.shown):
+        # A link may have a harmless name of its own.
+        if what := secret_by_name(file.shown) or secret_by_name(file.source.name):
             problems.append(_problem(file, None, f"looks like {what}"))
             continue
         problems += [

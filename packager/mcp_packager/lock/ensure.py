@@ -48,27 +48,39 @@ def ensure(
         UserError: the requirements cannot be met, a package has no wheel, or ``locked`` forbids the change.
         WorldError: an index cannot be reached.
     """
-    told = progress or Silent()
     inputs = gather(manifest, extras=extras)
-    existing = read(manifest.project)
     wanted = dict(platforms)
-    fresh = existing is not None and existing.inputs == inputs.digest
-    absent = [platform for platform in wanted if existing is None or platform not in existing.platforms]
-    if existing is not None and fresh and not absent and not upgrade:
+    existing = read(manifest.project)
+    if existing is not None and not upgrade and _fits(existing, inputs, wanted):
         return existing
     if locked:
-        raise UserError(_would_change(manifest, existing, fresh=fresh, absent=absent))
+        raise UserError(_would_change(manifest, existing, inputs, wanted))
+    shared = store or Store()
+    with shared.alone(f"lock of {manifest.project.resolve()}"):
+        existing = read(manifest.project)  # another process may just have made it
+        if existing is not None and not upgrade and _fits(existing, inputs, wanted):
+            return existing
+        return _renewed(manifest, inputs, existing, wanted, upgrade=upgrade, told=progress or Silent(), store=shared)
+
+
+def _fits(existing: Lock, inputs: Inputs, wanted: Iterable[Platform]) -> bool:
+    return existing.inputs == inputs.digest and all(platform in existing.platforms for platform in wanted)
+
+
+def _renewed(
+    manifest: Manifest,
+    inputs: Inputs,
+    existing: Lock | None,
+    wanted: Mapping[Platform, Interpreter],
+    *,
+    upgrade: bool,
+    told: Progress,
+    store: Store,
+) -> Lock:
+    """Resolve what is missing or stale, and write the file when its bytes change."""
+    stale = upgrade or existing is None or existing.inputs != inputs.digest
     with told.stage("resolve"):
-        made = _resolve_all(
-            manifest,
-            inputs,
-            existing,
-            wanted,
-            stale=upgrade or not fresh,
-            upgrade=upgrade,
-            told=told,
-            store=store or Store(),
-        )
+        made = _resolve_all(manifest, inputs, existing, wanted, stale=stale, upgrade=upgrade, told=told, store=store)
     if existing is None or made.dump() != existing.dump():
         made.write()
     return made
@@ -151,12 +163,13 @@ def _versions(groups: Iterable[Sequence[LockedPackage]]) -> dict[str, str]:
     return found
 
 
-def _would_change(manifest: Manifest, existing: Lock | None, *, fresh: bool, absent: Sequence[Platform]) -> Problem:
+def _would_change(manifest: Manifest, existing: Lock | None, inputs: Inputs, wanted: Iterable[Platform]) -> Problem:
     if existing is None:
         what = f"There is no {FILE_NAME}, and --locked forbids making one"
-    elif not fresh:
+    elif existing.inputs != inputs.digest:
         what = f"{FILE_NAME} is older than what it was resolved from, and --locked forbids changing it"
     else:
-        what = f"{FILE_NAME} does not cover {', '.join(map(str, absent))}, and --locked forbids changing it"
+        absent = ", ".join(str(platform) for platform in wanted if platform not in existing.platforms)
+        what = f"{FILE_NAME} does not cover {absent or 'everything'}, and --locked forbids changing it"
     where = Place(file=str(manifest.project / FILE_NAME))
     return Problem(what=what, fix="Run `mcp-pack lock` and commit the file", where=where)
