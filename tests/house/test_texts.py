@@ -11,7 +11,7 @@ from tests.house.tree import texts
 
 # Written with a space and joined here, so that this file does not break its own rules.
 _HOSTS = "pypi .org|pythonhosted .org|registry.npmjs .org|npmjs .com/|static.crates .io"
-_PATHS = r"(?<![\w.$}])/ (?:root|work|farm|Users/[a-z]+|home/[a-z]+)/\w"
+_PATHS = r"(?<![\w.$}])/ (?:root|work|farm|Users/[a-z]+|home/(?!you/)[a-z]+)/\w"
 _LATER = r"\b(?:TO DO|FIX ME|XX X)\b"
 _REASONLESS = r"#\s*(?:type:\s*ignore(?:\[[^\]]+\])?|noqa(?::\s*[A-Z]+[0-9]+(?:[,\s]+[A-Z]+[0-9]+)*)?)(?P<rest>.*)$"
 _SILENCED = re.compile(_REASONLESS)
@@ -42,7 +42,7 @@ def test_nothing_is_left_for_later() -> None:
 def test_a_silenced_checker_says_why() -> None:
     bare = []
     for name, text in texts():
-        if name.suffix != ".py":
+        if name.suffix != ".py" or name.name == "test_texts.py":
             continue
         for number, line in enumerate(text.splitlines(), 1):
             found = _SILENCED.search(line)
@@ -53,7 +53,7 @@ def test_a_silenced_checker_says_why() -> None:
 
 def _gives_reason(rest: str) -> bool:
     following = _SILENCED.search(rest)
-    return _gives_reason(following["rest"]) if following else len(re.findall(r"[A-Za-z]{2,}", rest)) >= 2
+    return _gives_reason(following["rest"]) if following else re.search(r"[A-Za-z]{3,}", rest) is not None
 
 
 @pytest.mark.parametrize(
