@@ -4,6 +4,7 @@
 Nothing here knows a target, and nothing here writes but through a target's ``World``.
 """
 
+from mcp_packager.engine.apply import Executor
 from mcp_packager.engine.deploy import Deployed, deploy, plan
 from mcp_packager.engine.diff import diff
 from mcp_packager.engine.draw import draw
@@ -28,6 +29,7 @@ __all__ = [
     "Deployed",
     "Destroyed",
     "Drift",
+    "Executor",
     "Guard",
     "PlanError",
     "Run",
