@@ -162,7 +162,15 @@ def _names(folder: Path) -> list[str]:
 
 def test_portable_keys_are_what_targets_answer_for() -> None:
     keys = portable_keys()
-    assert {"env", "secrets.from", "services.image", "permissions.aws", "serve.auth", "scale.min", "verify.call"} <= set(keys)
+    assert {
+        "env",
+        "secrets.from",
+        "services.image",
+        "permissions.aws",
+        "serve.auth",
+        "scale.min",
+        "verify.call",
+    } <= set(keys)
     assert not [key for key in keys if key.startswith(("tool", "target", "stage"))]
     for name in options():
         assert set(registered.load(name).about.support) == set(keys)

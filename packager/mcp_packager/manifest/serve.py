@@ -57,14 +57,14 @@ ServePath = Annotated[UrlPath, AfterValidator(_free)]
 class NoAuth(Section):
     """``mode = "none"``: anybody who reaches the endpoint may call."""
 
-    mode: Literal["none"] = Field(description="Nobody is asked who they are")
+    mode: Literal["none"] = Field(description="none, bearer, jwt, oidc or iam; here: nobody is asked who they are")
     insecure_public: bool = Field(default=False, description="Allow it where the endpoint faces the internet")
 
 
 class BearerAuth(Section):
     """``mode = "bearer"``: static keys."""
 
-    mode: Literal["bearer"] = Field(description="Callers show one of the keys")
+    mode: Literal["bearer"] = Field(description="Here: callers show one of the keys")
     keys: Annotated[Many[Word], Field(min_length=1)] = Field(
         description="Names of declared secrets that hold the keys; several while a key is changed for a new one"
     )
@@ -74,7 +74,7 @@ class JwtAuth(Section):
     """``mode = "jwt"`` or ``"oidc"``: signed tokens of an issuer."""
 
     mode: Literal["jwt", "oidc"] = Field(
-        description="Callers show a token of the issuer; oidc finds its keys by discovery"
+        description="Here: callers show a token of the issuer; oidc finds its keys by discovery"
     )
     issuer: Url = Field(description="Who signs the tokens")
     jwks_url: Url | None = Field(None, description="Where the issuer's keys are; required for jwt, discovered for oidc")
@@ -98,7 +98,7 @@ class JwtAuth(Section):
 class IamAuth(Section):
     """``mode = "iam"``: the platform has authenticated the caller."""
 
-    mode: Literal["iam"] = Field(description="The platform asks who they are")
+    mode: Literal["iam"] = Field(description="Here: the platform asks who they are")
 
 
 Auth = Annotated[NoAuth | BearerAuth | JwtAuth | IamAuth, Field(discriminator="mode")]

@@ -98,7 +98,9 @@ class Tool(Section):
         "", description="Name of the server for people; the name where empty", json_schema_extra=IN_BUNDLE
     )
     instructions: Text = Field(
-        "", description="What a client's model is told about the server", json_schema_extra=IN_BUNDLE
+        "",
+        description="How the tools are best used together; clients get it with the server",
+        json_schema_extra=IN_BUNDLE,
     )
     project: Name | None = Field(None, description="Project that owns what is deployed; the tool's name by default")
     python: VersionRequirement = Field(
