@@ -4,65 +4,100 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import importlib.util
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 from mcp import Client
+from mcp.types import (
+    CallToolResult,
+    ElicitRequestParams,
+    ElicitResult,
+    ImageContent,
+    PromptMessage,
+    ReadResourceResult,
+    TextContent,
+    TextResourceContents,
+)
 
 from mcp_packager import manifest
 from tests.examples.projects import EXAMPLES, ROOT, contract_of, copy_of, run_tests
-
-
-@dataclass(frozen=True)
-class Call:
-    """A call that shows the example at work, and what its answer must satisfy."""
-
-    tool: str
-    arguments: Mapping[str, Any]
-    check: Callable[[Any], None]
+from tests.examples.surroundings import surroundings
+from tests.examples.transcripts import commands, run, steady
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What an example shows its clients, and a call of it."""
+    """What an example shows its clients, and a client's work with it once it is deployed."""
 
     tools: frozenset[str]
-    call: Call
+    work: Callable[[Client], Awaitable[None]]
     resources: frozenset[str] = frozenset()
     templates: frozenset[str] = frozenset()
     prompts: frozenset[str] = frozenset()
     marks: tuple[pytest.MarkDecorator, ...] = field(default=())
 
 
-def _counts(answer: Any) -> None:
-    assert answer.structured_content["words"] == 4
-    assert answer.structured_content["distinct_words"] == 3
+async def _counts(client: Client) -> None:
+    answer = await client.call_tool("count", {"text": "One two. Three, two."})
+    assert answer.structured_content is not None
+    assert (answer.structured_content["words"], answer.structured_content["distinct_words"]) == (4, 3)
+    assert "the" in _text(await client.read_resource("text-stats://stop-words")).split()
+    assert "school grade" in _text(await client.read_resource("text-stats://formulas/coleman-liau"))
+    prompt = await client.get_prompt("simplify", {"text": "Hard words.", "grade": "5"})
+    assert "grade 5" in _said(prompt.messages)
 
 
-def _refuses(answer: Any) -> None:
+async def _refuses(client: Client) -> None:
+    answer = await client.call_tool("fetch", {"url": "http://127.0.0.1:9/"})
     assert answer.is_error
-    assert "not a public address" in answer.content[0].text
+    assert "not a public address" in _said([answer])
 
 
-def _adds(answer: Any) -> None:
-    assert answer.structured_content["title"] == "Tomatoes"
-    assert answer.structured_content["id"] >= 1
+async def _adds_asks_and_deletes(client: Client) -> None:
+    added = await client.call_tool("add_note", {"title": "Beans", "body": "Sow them.", "tags": ["garden"]})
+    assert added.structured_content is not None
+    number = added.structured_content["id"]
+    assert _text(await client.read_resource(f"note://{number}")) == "# Beans\n\nSow them.\n"
+    deleted = await client.call_tool("delete_note", {"note_id": number})
+    assert _said([deleted]) == "The note “Beans” is deleted."
+    found = await client.call_tool("search_notes", {"query": "beans"})
+    assert found.structured_content == {"hits": [], "next_cursor": None}
 
 
-def _draws(answer: Any) -> None:
-    (picture,) = answer.content
+async def _draws(client: Client) -> None:
+    arguments = {"source": {"kind": "sample"}, "style": {"kind": "bars"}, "average": 3}
+    (picture,) = (await client.call_tool("monthly_chart", arguments)).content
+    assert isinstance(picture, ImageContent)
     assert picture.mime_type == "image/png"
     assert base64.b64decode(picture.data).startswith(b"\x89PNG\r\n")
+    assert _text(await client.read_resource("sales://sample.csv")).startswith("date,product,region,units,revenue\n")
+
+
+def _said(answers: Sequence[CallToolResult | PromptMessage]) -> str:
+    """Return the text of the first block of the first answer."""
+    content = answers[0].content
+    block = content[0] if isinstance(content, list) else content
+    assert isinstance(block, TextContent)
+    return block.text
+
+
+def _text(answer: ReadResourceResult) -> str:
+    (contents,) = answer.contents
+    assert isinstance(contents, TextResourceContents)
+    return contents.text
+
+
+async def _says_yes(context: object, params: ElicitRequestParams) -> ElicitResult:
+    """Stand for the user: sees the question, ticks the box."""
+    assert params.message.startswith("Delete the note “")
+    return ElicitResult(action="accept", content={"delete": True})
 
 
 SHOWN = {
@@ -71,23 +106,23 @@ SHOWN = {
         resources=frozenset({"text-stats://stop-words"}),
         templates=frozenset({"text-stats://formulas/{formula}"}),
         prompts=frozenset({"simplify"}),
-        call=Call("count", {"text": "One two. Three, two."}, _counts),
+        work=_counts,
     ),
     "web-fetch": Shown(
         tools=frozenset({"fetch", "links"}),
-        call=Call("fetch", {"url": "http://127.0.0.1:9/"}, _refuses),
+        work=_refuses,
     ),
     "notes-search": Shown(
         tools=frozenset({"add_note", "search_notes", "list_tags", "delete_note"}),
         templates=frozenset({"note://{note_id}"}),
-        call=Call("add_note", {"title": "Tomatoes", "body": "Water them.", "tags": ["garden"]}, _adds),
+        work=_adds_asks_and_deletes,
         marks=(pytest.mark.real("postgres"),),
     ),
     "sales-report": Shown(
         tools=frozenset({"monthly_report", "monthly_chart"}),
         resources=frozenset({"sales://sample.csv"}),
         prompts=frozenset({"quarterly_review"}),
-        call=Call("monthly_chart", {"source": {"kind": "sample"}, "style": {"kind": "bars"}, "average": 3}, _draws),
+        work=_draws,
     ),
 }
 examples = pytest.mark.parametrize(
@@ -125,45 +160,27 @@ def test_its_contract(name: str, tmp_path: Path) -> None:
 
 @examples
 @pytest.mark.slow
-def test_it_is_built_deployed_and_called(name: str, tmp_path: Path) -> None:
-    with _surroundings(name, copy_of(name, tmp_path)) as (project, env):
-        assert SHOWN[name].tools <= set(_pack(project, env, "check")["check"]["tools"])
-        (built,) = _pack(project, env, "build")["builds"]
-        assert (Path(built["folder"]) / "artifact.json").is_file()
-        (deployed,) = _pack(project, env, "deploy", "--target", "local")["deployments"]
+def test_its_readme_shows_what_is_printed_and_a_client_is_answered(name: str, tmp_path: Path) -> None:
+    readme = commands((ROOT / "examples" / name / "README.md").read_text(encoding="utf-8"))
+    ours = [command for command in readme if command.is_ours]
+    assert [command.line.split()[1] for command in ours][:3] == ["check", "test", "deploy"]
+    assert ours[-1].line.split()[1] == "destroy"
+    with surroundings(name, copy_of(name, tmp_path)) as (project, env):
         try:
-            call = SHOWN[name].call
-            call.check(asyncio.run(_called(deployed["endpoint"]["url"], call)))
+            for command in ours[:-1]:
+                assert steady(run(command, project, env)) == steady(command.printed), command.line
+            (status,) = _pack(project, env, "status")["deployments"]
+            asyncio.run(_worked_with(status["endpoint"]["url"], SHOWN[name].work))
+            (built,) = _pack(project, env, "build")["builds"]
+            assert (Path(built["folder"]) / "artifact.json").is_file()
         finally:
-            _pack(project, env, "destroy", "--target", "local", "--yes")
+            printed = run(ours[-1], project, env)
+        assert steady(printed) == steady(ours[-1].printed)
 
 
-async def _called(url: str, call: Call) -> Any:
-    async with Client(url) as client:
-        return await client.call_tool(call.tool, dict(call.arguments))
-
-
-@contextmanager
-def _surroundings(name: str, project: Path) -> Iterator[tuple[Path, dict[str, str]]]:
-    """Give the copy what it needs from outside: for the notes a database, at the address in the manifest."""
-    if name != "notes-search":
-        yield project, {}
-        return
-    with _module(project / "tests" / "postgres.py").running_postgres() as port:
-        file = project / "mcp-tool.toml"
-        text = file.read_text()
-        assert '"127.0.0.1:5432"' in text
-        file.write_text(text.replace('"127.0.0.1:5432"', f'"127.0.0.1:{port}"'))
-        yield project, {"DATABASE_PASSWORD": "unused"}
-
-
-def _module(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+async def _worked_with(url: str, work: Callable[[Client], Awaitable[None]]) -> None:
+    async with Client(url, elicitation_callback=_says_yes) as client:
+        await work(client)
 
 
 def _pack(project: Path, env: Mapping[str, str], *arguments: str) -> dict[str, Any]:

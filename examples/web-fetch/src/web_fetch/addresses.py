@@ -91,7 +91,8 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             raise httpx.ConnectError(f"{host} has no address", request=request) from error
         for address in found:
             if not is_allowed(ip_address(address), self._also):
-                raise RefusedAddressError(f"{host} is {address}, which is not a public address", request=request)
+                named = host if host == address else f"{host} ({address})"
+                raise RefusedAddressError(f"{named} is not a public address", request=request)
         return found
 
 
