@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from mcp_packager.manifest.positions import line_and_column, scan
 
+from .emit import toml
 from .samples import EVERYTHING
 
 
@@ -34,9 +35,16 @@ _VALUE = st.recursive(
 @settings(max_examples=300, deadline=None)
 @given(data=st.dictionaries(_TEXT, _VALUE, max_size=5))
 def test_the_same_keys_as_tomli(data: dict[str, Any]) -> None:
-    text = tomlkit.dumps(data)
+    text = toml(data)
     read = tomli.loads(text)
     assert set(scan(text)) == set(paths(read))
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.dictionaries(_TEXT, _VALUE, max_size=3))
+def test_the_same_keys_as_tomli_in_files_with_headers(data: dict[str, Any]) -> None:
+    text = tomlkit.dumps(data)
+    assert set(scan(text)) == set(paths(tomli.loads(text)))
 
 
 @pytest.mark.parametrize(
