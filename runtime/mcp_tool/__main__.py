@@ -42,9 +42,7 @@ def main(argv: Sequence[str] | None = None, *, bundle: Path | None = None) -> in
             )
         )
     from mcp_tool.contract import write
-    from mcp_tool.serve.environment import open_paths
 
-    open_paths(options.bundle)
     return write(options.bundle, options.output)
 
 

@@ -59,15 +59,8 @@ def expected(server: HttpServer) -> dict[str, Any]:
     assert answers["text"] == [{"type": "text", "text": "This is a simple text response for testing."}]
     assert [block["type"] for block in answers["mixed"]] == ["text", "image", "resource"]
     assert answers["header"][1] == {"result": "q in eü"}
-    assert answers["failed"] == [
-        True,
-        [
-            {
-                "type": "text",
-                "text": "Error executing tool test_error_handling: This tool intentionally returns an error for testing",
-            }
-        ],
-    ]
+    failed = "Error executing tool test_error_handling: This tool intentionally returns an error for testing"
+    assert answers["failed"] == [True, [{"type": "text", "text": failed}]]
     assert [done for done, _, _ in answers["progress"]] == [0, 50, 100]
     assert answers["instructions"] == "Call what you like"
     return answers

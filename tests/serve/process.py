@@ -205,8 +205,11 @@ def stdio_server(
         yield StdioServer(process)
     finally:
         process.kill()
-        with contextlib.suppress(OSError):
-            process.communicate()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            assert pipe is not None
+            with contextlib.suppress(OSError):
+                pipe.close()
 
 
 def alive(pid: int) -> bool:

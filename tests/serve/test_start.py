@@ -66,6 +66,53 @@ def test_a_module_that_ends_the_process(tmp_path: Path) -> None:
     assert "exit" in fail(make_bundle(tmp_path / "b", "import sys\nsys.exit(3)\n"))["msg"].lower()
 
 
+@pytest.mark.parametrize("transport", ["stdio", "http"])
+def test_an_own_start_that_fails(tmp_path: Path, transport: str) -> None:
+    source = """
+from contextlib import asynccontextmanager
+
+from mcp.server import MCPServer
+
+
+@asynccontextmanager
+async def lifespan(server):
+    raise ValueError("no database")
+    yield
+
+
+server = MCPServer("theirs", lifespan=lifespan)
+"""
+    bundle = make_bundle(tmp_path / "b", source, entrypoint="server:server")
+    last = fail(bundle, "--transport", transport, "--port", "0")
+    assert "ValueError: no database" in last["msg"]
+    assert "in lifespan" in last["traceback"]
+
+
+def test_settings_that_are_not_there(tmp_path: Path) -> None:
+    source = """
+from mcp_tool import Settings, tool
+
+
+class Mine(Settings):
+    api_key: str
+    size: int
+
+
+@tool
+def show(mine: Mine) -> int:
+    "Show the size."
+    return mine.size
+"""
+    last = fail(make_bundle(tmp_path / "b", source), SIZE="hunter2")
+    assert "API_KEY" in last["msg"]
+    assert "hunter2" not in json.dumps(last)
+
+
+def test_declarations_that_do_not_hold(tmp_path: Path) -> None:
+    last = fail(make_bundle(tmp_path / "b", "from mcp_tool import tool\n\n@tool\ndef bare(): ...\n"))
+    assert "bare" in last["msg"]
+
+
 def test_a_bundle_that_is_none(tmp_path: Path) -> None:
     assert "tool.json" in fail(tmp_path)["msg"]
 

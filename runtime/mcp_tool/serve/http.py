@@ -10,6 +10,7 @@ import importlib.util
 import signal
 import socket
 from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractAsyncContextManager
 from types import FrameType
 
 import uvicorn
@@ -114,7 +115,11 @@ class _Uvicorn(uvicorn.Server):
 
 
 async def serve(
-    shell: Shell, sockets: Sequence[socket.socket], close_listens: Callable[[], None], ready: Callable[[], None]
+    shell: Shell,
+    lifespan: AbstractAsyncContextManager[object],
+    sockets: Sequence[socket.socket],
+    close_listens: Callable[[], None],
+    ready: Callable[[], None],
 ) -> None:
     """Serve until SIGTERM or SIGINT; returns when the last call is answered or its time is over."""
     AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]  # sse_starlette leaves it untyped
@@ -124,7 +129,7 @@ async def serve(
         loop="none",
         http="httptools" if importlib.util.find_spec("httptools") else "h11",
         ws="none",
-        lifespan="on",
+        lifespan="off",
         log_config=None,
         access_log=False,
         proxy_headers=False,
@@ -132,7 +137,9 @@ async def serve(
         timeout_keep_alive=int(settings.keep_alive),
         timeout_graceful_shutdown=max(1, int(settings.drain)),
     )
-    await _Uvicorn(config, shell, close_listens, ready).serve(sockets=list(sockets))
+    # Entered here, not by uvicorn, which would print a traceback of its own where it fails.
+    async with lifespan:
+        await _Uvicorn(config, shell, close_listens, ready).serve(sockets=list(sockets))
 
 
 def new_loop() -> asyncio.AbstractEventLoop:

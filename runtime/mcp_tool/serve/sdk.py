@@ -16,13 +16,13 @@ from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from starlette.applications import Starlette
 
 from mcp_tool.config import Config, Serve
 from mcp_tool.errors import RpcError
 from mcp_tool.serve.exchange import Exchange, LogLevel
 from mcp_tool.serve.problem import StartProblem
 from mcp_tool.serve.served import Served
-from mcp_tool.serve.shell import Application
 from mcp_tool.wire import MODERN
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def serve_app(app: "App", tool: Mapping[str, Any], contract: Mapping[str, Any], 
     server = _server(app, tool, contract, listen=config.serve.listen)
     server.middleware.append(RequestStateBoundary(state_security(config), default_audience=server.name))
 
-    def application(settings: Serve) -> Application:
+    def application(settings: Serve) -> Starlette:
         return streamable_http(server, settings)
 
     @contextlib.asynccontextmanager
@@ -60,7 +60,7 @@ def serve_app(app: "App", tool: Mapping[str, Any], contract: Mapping[str, Any], 
     return Served(server, application, running)
 
 
-def streamable_http(server: Server[Any], settings: Serve) -> Application:
+def streamable_http(server: Server[Any], settings: Serve) -> Starlette:
     """The SDK's ASGI application: no sessions, so that any replica answers; hosts are the shell's business."""
     return server.streamable_http_app(
         streamable_http_path=settings.path,
@@ -162,7 +162,7 @@ def _speaking_rpc(handler: Handler) -> Handler:
 
 
 def _listing(answers: Mapping[str, Any], method: str) -> Handler:
-    legacy, modern = answers["legacy"][method], answers[MODERN][method]
+    legacy, modern = answers["legacy"][method], _unstamped(answers[MODERN][method])
 
     async def listing(context: Context, params: Any) -> dict[str, Any]:  # noqa: ARG001
         return dict(modern if context.protocol_version in MODERN_PROTOCOL_VERSIONS else legacy)
@@ -171,10 +171,17 @@ def _listing(answers: Mapping[str, Any], method: str) -> Handler:
 
 
 def _answering(answer: Mapping[str, Any]) -> Handler:
+    ready = _unstamped(answer)
+
     async def answering(context: Context, params: Any) -> dict[str, Any]:  # noqa: ARG001
-        return dict(answer)
+        return dict(ready)
 
     return answering
+
+
+def _unstamped(answer: Mapping[str, Any]) -> dict[str, Any]:
+    # The SDK stamps its answers with who the server is; left in, the stamp would end up in another place.
+    return {key: value for key, value in answer.items() if key != "_meta"}
 
 
 __all__ = ["serve_app", "state_security", "streamable_http"]

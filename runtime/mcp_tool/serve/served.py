@@ -7,9 +7,9 @@ from typing import Any
 
 from mcp.server.lowlevel import Server
 from mcp.server.subscriptions import ListenHandler
+from starlette.applications import Starlette
 
 from mcp_tool.config import Serve
-from mcp_tool.serve.shell import Application
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Served:
     """
 
     server: Server[Any]
-    application: Callable[[Serve], Application]
+    application: Callable[[Serve], Starlette]
     running: Callable[[], AbstractAsyncContextManager[object]]
 
     def close_listens(self) -> None:

@@ -53,10 +53,7 @@ class Shell:
     in_flight: int = field(default=0, init=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one ASGI event stream."""
-        if scope["type"] != "http":
-            await self.inner(scope, receive, send)
-            return
+        """Serve one HTTP request; nothing else is asked of it."""
         if scope["path"] == "/healthz":
             await _answer(send, 200, {"status": "ok"})
             return

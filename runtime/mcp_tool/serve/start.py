@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
+from mcp_tool import loading
 from mcp_tool.errors import ContractError, EntrypointError, SettingsError
 from mcp_tool.serve.problem import StartProblem
 
@@ -60,7 +61,17 @@ def serve(request: Request) -> NoReturn:
     except ContractError as error:
         StartProblem(str(error), "mend them, then build again").report()
         _leave(1)
+    except Exception as error:  # noqa: BLE001 - the author's own start and stop may raise anything
+        _unexpected(error).report()
+        _leave(1)
     _leave(0)
+
+
+def _unexpected(error: Exception) -> StartProblem:
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    what = f"the server cannot go on: {type(error).__name__}: {error}"
+    return StartProblem(what, "mend the line that the traceback ends with", loading.trimmed(error))
 
 
 def _serve_stdio(request: Request) -> None:
@@ -88,7 +99,8 @@ def _serve_http(request: Request) -> None:
     config, served = _load(request)
     settings = config.serve
     names = Names.of(request.host, settings.public_url, settings.allowed_hosts, settings.allowed_origins)
-    outer = shell.Shell(served.application(settings), settings, names)
+    inner = served.application(settings)
+    outer = shell.Shell(inner, settings, names)
 
     def ready() -> None:
         _settle()
@@ -96,7 +108,7 @@ def _serve_http(request: Request) -> None:
 
     async def run() -> None:
         async with served.running():
-            await http.serve(outer, sockets, served.close_listens, ready)
+            await http.serve(outer, inner.router.lifespan_context(inner), sockets, served.close_listens, ready)
 
     with asyncio.Runner(loop_factory=http.new_loop) as runner:
         runner.run(run())

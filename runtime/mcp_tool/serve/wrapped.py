@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from mcp.server import MCPServer
 from mcp.server.request_state import RequestStateBoundary
 from mcp.server.transport_security import TransportSecuritySettings
+from starlette.applications import Starlette
 
 from mcp_tool.config import Config, Serve
 from mcp_tool.serve.problem import StartProblem
 from mcp_tool.serve.sdk import state_security
 from mcp_tool.serve.served import Served
-from mcp_tool.serve.shell import Application
 
 if TYPE_CHECKING:
     from fastmcp import FastMCP
@@ -55,7 +55,7 @@ def _share_state_key(served: Served, config: Config) -> None:
 
 
 def _mcp_server(server: MCPServer[Any]) -> Served:
-    def application(settings: Serve) -> Application:
+    def application(settings: Serve) -> Starlette:
         return server.streamable_http_app(
             streamable_http_path=settings.path,
             stateless_http=True,
@@ -79,7 +79,7 @@ def _is_fastmcp(candidate: object) -> bool:
 def _fastmcp(candidate: Any) -> Served:
     server: FastMCP[Any] = candidate
 
-    def application(settings: Serve) -> Application:
+    def application(settings: Serve) -> Starlette:
         return server.http_app(path=settings.path, stateless_http=True, host_origin_protection=False)
 
     # Over HTTP its application enters the same lifespan once more; FastMCP counts.
