@@ -45,6 +45,9 @@ def resources(request: DesiredInput, options: Options) -> tuple[Resource, ...]:
         "python": str(interpreter.path),
         "host": options.host,
         "path": request.manifest.serve.path,
+        "log_size": options.log_size,
+        "log_files": options.log_files,
+        "start_timeout": options.start_timeout,
         "state": "running",
     }
     return (

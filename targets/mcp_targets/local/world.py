@@ -30,7 +30,6 @@ from mcp_packager.target import (
 )
 from mcp_targets.local.daemon import Daemon
 from mcp_targets.local.observe import bundle_fields, config_fields, observe, secret_fields, server_fields
-from mcp_targets.local.options import Options
 from mcp_targets.local.places import Places
 from mcp_targets.local.records import FileLock, FileRecords
 from mcp_targets.local.render import CANDIDATE, SERVER
@@ -57,7 +56,6 @@ class LocalWorld:
 
     def __init__(self, request: WorldInput) -> None:
         self._request = request
-        self._options: Options = request.options if request.options is not None else Options.model_validate({})
         self._places = Places.of(request.identity, request.environ)
         self._daemon = Daemon(self._places)
         self._values: list[str] = []
@@ -177,7 +175,7 @@ class LocalWorld:
             before = self._daemon.wanted(resource.name) or {}
             fields["port"] = before.get("port") or _free_port(fields["host"])
         generation = self._daemon.tell(resource.name, self._spec(resource.name, fields))
-        slot = self._daemon.settled(resource.name, generation, self._options.start_timeout + _STOP_SECONDS)
+        slot = self._daemon.settled(resource.name, generation, fields["start_timeout"] + _STOP_SECONDS)
         if slot["state"] != "running" or slot["failed"]:
             raise self._not_up(resource.name, slot)
         return server_fields(slot) or {}
@@ -193,9 +191,9 @@ class LocalWorld:
             "port": fields.get("port", 0),
             "ready": "/readyz",
             "log": str(self._places.log(name)),
-            "log_bytes": self._options.log_size,
-            "log_files": self._options.log_files if name == SERVER.name else 0,
-            "start_seconds": self._options.start_timeout,
+            "log_bytes": fields["log_size"],
+            "log_files": fields["log_files"] if name == SERVER.name else 0,
+            "start_seconds": fields["start_timeout"],
             "stop_seconds": _STOP_SECONDS,
             "fields": dict(fields),
         }

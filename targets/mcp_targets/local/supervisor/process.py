@@ -24,21 +24,18 @@ class Process:
         self.spec = spec
         self.public = public
         self.ended: str | None = None
-        self._private = bound(spec["host"], 0)
-        self.port = port_of(self._private)
-        try:
-            self._child = self._start()
-        except OSError:
-            self._private.close()
-            raise
+        # Only the server keeps the private socket: once nobody accepts there, it accepts nowhere.
+        with bound(spec["host"], 0) as private:
+            self.port = port_of(private)
+            self._child = self._start(private)
         self.pid = self._child.pid
         self.birth = birth(self.pid)
         self.since = time.time()
         self._ready_by: float = time.monotonic() + spec["start_seconds"]
         self._gone_by: float = 0.0
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        sockets = [made for made in (self.public, self._private) if made is not None]
+    def _start(self, private: socket.socket) -> subprocess.Popen[bytes]:
+        sockets = [made for made in (self.public, private) if made is not None]
         passed = [made.fileno() for made in sockets]
         argv = [*self.spec["argv"], *(word for number in passed for word in ("--fd", str(number)))]
         log = os.open(self.spec["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -62,7 +59,6 @@ class Process:
             if pid:
                 self.ended = exit_words(status)
                 self._child.returncode = os.waitstatus_to_exitcode(status)
-                self._private.close()
                 # What it started and left behind goes with it.
                 self._signal_group(signal.SIGKILL)
         return self.ended is None
@@ -79,6 +75,14 @@ class Process:
             return status == 200
         finally:
             connection.close()
+
+    def accepts(self) -> bool:
+        """Whether it still takes new connections."""
+        try:
+            socket.create_connection((self.spec["host"], self.port), timeout=1).close()
+        except OSError:
+            return False
+        return True
 
     def late(self) -> bool:
         """Whether its time to become ready is over."""

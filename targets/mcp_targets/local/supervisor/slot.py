@@ -27,6 +27,7 @@ class Slot:
         self._current: Process | None = None
         self._coming: Process | None = None
         self._going: list[Process] = []
+        self._yielding: list[Process] = []
         self._restarts = 0
         self._again_at = 0.0
         self._error = ""
@@ -50,6 +51,7 @@ class Slot:
         self._going = [process for process in self._going if process.runs()]
         for process in self._going:
             process.press()
+        self._yielding = [process for process in self._yielding if process in self._going and process.accepts()]
         if self._coming is not None:
             self._look_at(self._coming)
         elif self._current is not None and not self._current.runs():
@@ -79,6 +81,7 @@ class Slot:
             "error": self._error,
             "failed": self._failed,
             "exit": self._exit,
+            "yielding": len(self._yielding),
             "going": [[process.pid, process.birth] for process in self._going],
             "coming": None if coming is None else [coming.pid, coming.birth],
         }
@@ -157,6 +160,7 @@ class Slot:
         if self._current is not None:
             self._current.stop()
             self._going.append(self._current)
+            self._yielding.append(self._current)
             self._current = None
 
     def _drop_coming(self) -> None:
