@@ -128,7 +128,7 @@ class Daemon:
                 revision = None if spec is None else spec["revision"]
                 if found["failed"] == revision or found["state"] in {"crashed", "failed"}:
                     return found
-                arrived = found["revision"] == revision and found["coming"] is None and not found["yielding"]
+                arrived = found["revision"] == revision and found["coming"] is None and not found.get("yielding")
                 if arrived and found["state"] in {"running", "stopped"} and (revision or not found["going"]):
                     return found
             if not self.alive():
