@@ -38,6 +38,20 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     sync_folder(path.parent)
 
 
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what the system says against writing ``path`` into a problem with a fix."""
+    try:
+        yield
+    except OSError as error:
+        raise WorldError(
+            Problem(
+                what=f"{path} cannot be written: {error.strerror or error}",
+                fix="Make room, and let yourself write there",
+            )
+        ) from error
+
+
 def sync_folder(folder: Path) -> None:
     """Make renames in ``folder`` durable, where the file system can."""
     with contextlib.suppress(OSError):
@@ -121,8 +135,11 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 
 def remove_tree(folder: Path) -> None:
-    """Remove a folder whatever the modes inside it. A missing one is fine; links are not followed."""
+    """Remove a folder whatever the modes inside it, or a file or link. Nothing there is fine; no link is followed."""
     if not os.path.lexists(folder):
+        return
+    if folder.is_symlink() or not folder.is_dir():
+        folder.unlink()
         return
     for parent, names, _ in os.walk(folder):
         for name in names:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mcp_packager.bundle import Bundle, assemble, content, environment, materialise
-from mcp_packager.errors import UserError
+from mcp_packager.errors import UserError, WorldError
 from mcp_packager.store import EPOCH, Store
 from tests.bundle.locks import TOOL, assembled, locked
 from tests.lock.made_wheels import make
@@ -201,6 +201,12 @@ def test_a_file_that_changes_while_it_is_packed_leaves_the_old_tree(
         materialise(second, folder)
     assert _tree(folder) == expected
     assert sorted(path.name for path in tmp_path.iterdir() if "tree" in path.name) == ["tree"]
+
+
+def test_a_place_that_cannot_be_written_is_the_worlds_problem(project: Project, store: Store, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(WorldError, match="cannot be written: "):
+        materialise(assembled(project, store), tmp_path / "file" / "tree")
 
 
 def test_an_environment_is_made_once_and_imports_from_nowhere_else(

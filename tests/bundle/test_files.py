@@ -122,3 +122,7 @@ def test_a_tree_is_removed_whatever_its_modes_and_links_are_not_followed(tmp_pat
     remove_tree(tree)
     assert not tree.exists()
     assert (outside / "kept").is_dir()
+    (tmp_path / "link").symlink_to(outside)
+    remove_tree(tmp_path / "link")
+    assert (outside / "kept").is_dir()
+    assert not (tmp_path / "link").is_symlink()

@@ -101,6 +101,37 @@ def test_a_file_that_left_the_index_is_named_with_its_hash(
         lock.fetch(read, here()[0], store=store)
 
 
+@pytest.mark.parametrize("way", ["find-links", "find-links in pyproject", "file index", "relative index"])
+def test_a_folder_serves_as_an_index(
+    way: str, project: Project, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = project.folder / "wheels" if "in pyproject" in way or "relative" in way else tmp_path / "wheels"
+    wheel = make(folder, "alpha")
+    project.depend(["alpha"])
+    table = '[project]\nname = "shouting"\nversion = "1"\ndependencies = ["alpha"]\n'
+    match way:
+        case "find-links":
+            monkeypatch.setenv("UV_FIND_LINKS", str(folder))
+        case "find-links in pyproject":
+            project.depend([])
+            project.write("pyproject.toml", f'{table}[tool.uv]\nfind-links = ["wheels"]\n')
+        case "file index":
+            page = folder / "alpha"
+            page.mkdir()
+            wheel = wheel.rename(page / wheel.name)
+            (page / "index.html").write_text(f'<html><body><a href="{wheel.name}">{wheel.name}</a></body></html>')
+            monkeypatch.setenv("UV_INDEX", folder.as_uri())
+        case "relative index":
+            project.depend([])
+            project.write("pyproject.toml", f'{table}[[tool.uv.index]]\nurl = "wheels"\nformat = "flat"\n')
+    made = lock.ensure(project.manifest, [here()], store=store)
+    read = lock.read(project.folder)
+    assert read is not None
+    (found,) = [item for item in lock.fetch(read, here()[0], store=store) if item.name == "alpha"]
+    assert found.path.read_bytes() == wheel.read_bytes()
+    assert str(tmp_path) not in made.path.read_text()
+
+
 def test_an_authority_named_in_ssl_cert_file_is_trusted(
     project: Project, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -175,6 +175,18 @@ def _holding(folders: tuple[Path, ...]) -> list[Path]:
     return [path for path in files if any(spelling.encode() in path.read_bytes() for spelling in SPELLINGS)]
 
 
+@pytest.mark.parametrize("login", ["tok-5521-planted:", "tok-5521-planted"])
+def test_a_token_alone_opens_an_index_that_wants_only_one(
+    login: str, project: Project, index: Index, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index.login = ("tok-5521-planted", "")
+    make(index.wheels, "alpha")
+    project.depend(["alpha"])
+    monkeypatch.setenv("UV_INDEX", index.url.replace("://", f"://{login}@"))
+    made = lock.ensure(project.manifest, [here()], store=store)
+    assert "alpha" in {wheel.name for wheel in lock.fetch(made, here()[0], store=store)}
+
+
 @pytest.mark.parametrize("login", [None, "someone:wrong-password-77"])
 def test_a_refused_index_is_a_problem_without_the_password(
     login: str | None, project: Project, index: Index, store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -220,6 +232,18 @@ def test_credentials_stay_with_their_host_on_a_redirect(
         lock.fetch(made, here()[0], store=store)
         assert other.files_asked == ["/files/alpha-1.0-py3-none-any.whl"]
         assert [header for _, header in other.asked] == [None]
+
+
+def test_two_indexes_on_one_host_have_credentials_of_their_own(tmp_path: Path) -> None:
+    environ = {
+        "UV_INDEX": "https://a:1@host.example/team-a/simple https://b:2@host.example/team-b/simple",
+        "NETRC": str(tmp_path / "none"),
+        "HOME": str(tmp_path),
+    }
+    known = Credentials(tmp_path, environ)
+    for team, login in (("a", b"a:1"), ("b", b"b:2")):
+        header = known.header(f"https://host.example/team-{team}/files/x.whl")
+        assert header == "Basic " + base64.b64encode(login).decode()
 
 
 def test_a_name_in_one_index_does_not_open_another(tmp_path: Path) -> None:

@@ -79,12 +79,7 @@ def assemble(
 def app_entries(files: AuthorFiles) -> Iterable[Entry]:
     """The author's files below ``app/``, read and hashed."""
     for file in files.files:
-        try:
-            data = file.source.read_bytes()
-        except OSError as error:
-            place = Place(file=file.shown)
-            what = f"{file.shown} cannot be read: {error.strerror}"
-            raise UserError(Problem(what=what, fix="Build again when the file rests", where=place)) from error
+        data = file.read()
         digest = hashlib.sha256(data).hexdigest()
         yield Entry(f"app/{file.path}", file.mode, digest, len(data), ProjectFile(file.source))
 

@@ -83,6 +83,20 @@ class AuthorFile:
     shown: str
     mode: int
 
+    def read(self) -> bytes:
+        """Its bytes.
+
+        Raises:
+            UserError: it went away, or cannot be read any more.
+        """
+        try:
+            return self.source.read_bytes()
+        except OSError as error:
+            what = f"{self.shown} cannot be read: {error.strerror}"
+            raise UserError(
+                Problem(what=what, fix="Build again when it rests", where=Place(file=self.shown))
+            ) from error
+
 
 @dataclass(frozen=True, slots=True)
 class AuthorFiles:

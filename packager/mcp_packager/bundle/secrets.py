@@ -79,7 +79,7 @@ def scan_secrets(files: AuthorFiles, allow: Iterable[Allowed], *, store: Store |
 
 def _found(file: AuthorFile, store: Store) -> Sequence[tuple[int, str]]:
     """Line and kind of each secret in a file."""
-    data = file.source.read_bytes()
+    data = file.read()
     identity = f"{_RULES}\0{_scanner_version()}\0{file.source.name}\0{hashlib.sha256(data).hexdigest()}"
     key = hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()
     known = store.record("scans", key)

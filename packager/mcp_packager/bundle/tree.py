@@ -12,7 +12,7 @@ from typing import assert_never
 from mcp_packager.bundle import bytecode, install
 from mcp_packager.bundle.entries import Bundle, Entry, Inline, ProjectFile, Stored, WheelMember, content
 from mcp_packager.bundle.merge import merged
-from mcp_packager.files import link_or_copy, remove_tree
+from mcp_packager.files import link_or_copy, remove_tree, writing
 from mcp_packager.interpreters import Interpreter
 from mcp_packager.lock import Lock, fetch
 from mcp_packager.platforms import Platform
@@ -27,16 +27,25 @@ def materialise(bundle: Bundle, folder: Path) -> None:
 
     Files of the store are hard-linked and read-only; the author's files are copied. A folder that already holds
     exactly the bundle is left as it is.
+
+    Raises:
+        UserError: a file of the author's changed since the bundle was put together.
+        WorldError: the system does not let it be written.
     """
     if _holds(folder, bundle):
         return
+    with writing(folder):
+        _replace(bundle, folder)
+
+
+def _replace(bundle: Bundle, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     fresh = folder.with_name(f".{folder.name}.{os.getpid()}.{os.urandom(4).hex()}")
     old = fresh.with_name(f"{fresh.name}.old")
     try:
         fresh.mkdir()
         write_tree(bundle.entries, fresh)
-        if folder.exists() or folder.is_symlink():
+        if os.path.lexists(folder):
             folder.rename(old)
         fresh.rename(folder)
     finally:

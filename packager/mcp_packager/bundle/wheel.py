@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from mcp_packager.bundle.entries import Bundle, content
 from mcp_packager.errors import Place, Problem, UserError
-from mcp_packager.files import write_atomic
+from mcp_packager.files import write_atomic, writing
 from mcp_packager.lock import RUNTIME, gather, record_hash, runtime_requirements
 from mcp_packager.platforms import Platform
 
@@ -45,6 +45,7 @@ def write_wheel(bundle: Bundle, manifest: Manifest, output: Path) -> Path:
 
     Raises:
         UserError: a folder of the author's has the name of the wheel's private package.
+        WorldError: the system does not let it be written.
     """
     name = re.sub(r"[-_.]+", "_", manifest.tool.name).lower()
     version = manifest.tool.version
@@ -64,7 +65,8 @@ def write_wheel(bundle: Bundle, manifest: Manifest, output: Path) -> Path:
     members[f"{info}/entry_points.txt"] = (0o644, script.encode())
     members[f"{info}/RECORD"] = (0o644, _record(members, info).encode())
     path = output / f"{name}-{version}-{tag}.whl"
-    write_atomic(path, _zip(members, info))
+    with writing(path):
+        write_atomic(path, _zip(members, info))
     return path
 
 

@@ -8,10 +8,12 @@ uv keeps no wheel files, so mcp-pack downloads them itself and has to prove itse
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import netrc
 import os
 import re
+import threading
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +22,7 @@ from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from mcp_packager.errors import PackError
+from mcp_packager.lock import uv
 from mcp_packager.process import run
 
 _ADDRESSES = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
@@ -54,20 +57,26 @@ class Credentials:
         self._environ = os.environ if environ is None else environ
         self._indexes = tuple(_indexes(project, self._environ))
         self._slow: dict[str, str | None] = {}
+        self._asking = threading.Lock()
 
     def header(self, url: str) -> str | None:
         """The ``Authorization`` header for ``url``; ``None`` where no credentials are known."""
         parts = urlsplit(url)
         login = _in_address(parts) or self._of_index(parts) or self._of_netrc(parts)
-        return login.header if login else self._remembered(parts)
+        return login.header if login else self._remembered(parts) or self._of_user_alone(parts)
 
     def _of_index(self, parts: SplitResult) -> Login | None:
-        for index in self._indexes:
-            if _realm(index.url) != _realm(parts):
-                continue
+        near = [index for index in self._indexes if _realm(index.url) == _realm(parts)]
+        near.sort(key=lambda index: -_common(index.url.path, parts.path))
+        for index in near:
             if login := _named(index.name, self._environ) or _in_address(index.url):
                 return login
         return None
+
+    def _of_user_alone(self, parts: SplitResult) -> str | None:
+        """A user name without a password, which is how some indexes take a token."""
+        users = [index.url.username for index in self._indexes if _realm(index.url) == _realm(parts)]
+        return next((Login(unquote(user), "").header for user in users if user), None)
 
     def _of_netrc(self, parts: SplitResult) -> Login | None:
         path = self._environ.get("NETRC")
@@ -79,24 +88,23 @@ class Credentials:
 
     def _remembered(self, parts: SplitResult) -> str | None:
         realm = _realm(parts)
-        if realm not in self._slow:
-            self._slow[realm] = self._of_uv(parts) or self._of_keyring(parts)
-        return self._slow[realm]
+        with self._asking:
+            if realm not in self._slow:
+                self._slow[realm] = self._of_uv(parts) or self._of_keyring(parts)
+            return self._slow[realm]
 
     def _of_uv(self, parts: SplitResult) -> str | None:
         """What ``uv auth login`` stored, through uv's credential helper."""
-        from uv import find_uv_bin
-
         question = json.dumps({"uri": parts.geturl()}).encode()
         try:
             done = run(
-                [find_uv_bin(), "auth", "helper", "--protocol", "bazel", "get"],
+                [uv.program(), "auth", "helper", "--protocol", "bazel", "get"],
                 stdin=question,
                 timeout=_KEYRING_SECONDS,
-                env={**self._environ, "UV_PYTHON_DOWNLOADS": "never"},
+                env=uv.environment(self._environ),
             )
             headers = json.loads(done.stdout)["headers"] if done.ok else {}
-        except (PackError, ValueError, KeyError, FileNotFoundError):
+        except (PackError, ValueError, KeyError):
             return None
         values = headers.get("Authorization") or []
         return str(values[0]) if values else None
@@ -217,12 +225,20 @@ def _variable(name: str | None) -> str:
 
 
 def _in_address(parts: SplitResult) -> Login | None:
-    return Login(unquote(parts.username or ""), unquote(parts.password)) if parts.password else None
+    if parts.password is None:
+        return None
+    return Login(unquote(parts.username or ""), unquote(parts.password))
 
 
 def _home_netrc(parts: SplitResult) -> tuple[str, str, str] | None:
     found = netrc.netrc().authenticators(parts.hostname or "")
     return (found[0], found[1] or "", found[2] or "") if found else None
+
+
+def _common(one: str, other: str) -> int:
+    """How many folders two paths share from the top."""
+    pairs = zip(one.split("/"), other.split("/"), strict=False)
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _realm(parts: SplitResult) -> str:

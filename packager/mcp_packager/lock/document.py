@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mcp_packager.errors import Place, Problem, UserError
-from mcp_packager.files import write_atomic
+from mcp_packager.files import write_atomic, writing
 from mcp_packager.platforms import Platform
 
 SCHEMA = 1
@@ -83,8 +83,13 @@ class Lock:
         return (json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
     def write(self) -> None:
-        """Write the file beside the manifest, whole or not at all."""
-        write_atomic(self.path, self.dump())
+        """Write the file beside the manifest, whole or not at all.
+
+        Raises:
+            WorldError: the system does not let it be written.
+        """
+        with writing(self.path):
+            write_atomic(self.path, self.dump())
 
 
 def read(project: Path) -> Lock | None:

@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 
 from mcp_packager.errors import PackError, Place, Problem, UserError, WorldError
 from mcp_packager.interpreters import Interpreter
-from mcp_packager.lock import credentials, runtime
+from mcp_packager.lock import credentials, runtime, uv
 from mcp_packager.lock.inputs import Inputs
 from mcp_packager.lock.tags import best
 from mcp_packager.platforms import Platform
@@ -134,19 +134,11 @@ def wheels_of(package: Mapping[str, Any], project: Path) -> dict[str, tuple[str 
 def _compile(
     what: Iterable[str | Path], output: Path, platform: Platform, interpreter: Interpreter, project: Path
 ) -> Finished:
-    from uv import find_uv_bin
-
-    env = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in {"UV_PYTHON", "VIRTUAL_ENV", "UV_SYSTEM_PYTHON"}
-    }
-    env |= {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1", "NO_COLOR": "1"}
-    command: list[str | Path] = [find_uv_bin(), "pip", "compile", *what]
+    command: list[str | Path] = [uv.program(), "pip", "compile", *what]
     command += ["--python", interpreter.path, "--python-version", platform.python]
     command += ["--python-platform", platform.tag, "--only-binary", ":all:", "--no-header", "--no-annotate"]
     command += ["--format", "pylock.toml", "--output-file", output]
-    return run(command, cwd=project, env=env, secrets=credentials.values(project, os.environ))
+    return run(command, cwd=project, env=uv.environment(), secrets=credentials.values(project, os.environ))
 
 
 def _requirements(inputs: Inputs, store: Store) -> Iterable[str]:
