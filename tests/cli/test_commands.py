@@ -345,6 +345,14 @@ def test_new_writes_a_project_and_says_what_to_type(
     assert (tmp_path / "elsewhere" / "here" / "mcp-tool.toml").is_file()
 
 
+def test_new_writes_here_when_here_is_said(tmp_path: Path, patch: Patch, monkeypatch: pytest.MonkeyPatch) -> None:
+    patch("schema.schema", {})
+    monkeypatch.chdir(tmp_path)
+    assert call("new", "word-tools", "--project", ".", "--no-git").exit_code == 0
+    assert (tmp_path / "mcp-tool.toml").is_file()
+    assert not list(tmp_path.glob(".mcp-pack-new-*"))
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_scripts(shell: str) -> None:
     assert "_MCP_PACK_COMPLETE" in call("completion", shell).output

@@ -27,6 +27,7 @@ def status(request):
     return ()
 operate.status = status
 """
+PLAIN = {"NO_COLOR": "1"}
 LINE = "resolve [bold]x"
 
 
@@ -87,6 +88,26 @@ def test_short_work_draws_nothing_and_loads_no_rich(project: Path) -> None:
     assert "False" in child.seen
 
 
+def test_between_stages_the_terminal_is_free(project: Path) -> None:
+    first = """
+import mcp_packager.pipeline.operate as operate, sys, time
+def status(request):
+    with request.progress.stage("first"):
+        time.sleep(1.3)
+    sys.stderr.write("\\n<mine>\\n"); sys.stderr.flush(); time.sleep(0.4); sys.stderr.write("<still mine>\\n")
+    with request.progress.stage("second"):
+        time.sleep(0.1)
+    return ()
+operate.status = status
+"""
+    with terminal("status", cwd=project, first=first) as child:
+        assert child.end() == 0
+    mine = child.seen.partition("<mine>")[2].partition("<still mine>")[0]
+    assert mine.strip() == ""
+    assert "first" in child.seen
+    assert "second" in child.seen
+
+
 @pytest.mark.parametrize("how", ["pipe", "--quiet", "dumb"])
 def test_nothing_is_drawn_where_nobody_watches(how: str, project: Path) -> None:
     first = WORK.format(seconds=1.2)
@@ -123,3 +144,23 @@ def test_no_color_holds_for_the_progress_line(project: Path) -> None:
         assert child.end() == 0
     assert LINE in child.seen
     assert "\x1b[3" not in child.seen.replace("\x1b[3J", "")
+
+
+def test_a_foreign_template_may_ask(tmp_path: Path) -> None:
+    template = tmp_path / "template"
+    (template / "{{cookiecutter.name}}").mkdir(parents=True)
+    (template / "cookiecutter.json").write_text('{"name": "x", "greeting": "hello"}')
+    (template / "{{cookiecutter.name}}" / "greeting.txt").write_text("{{cookiecutter.greeting}}")
+    with terminal("new", "polite", "--template", str(template), "--no-git", cwd=tmp_path, env=PLAIN) as child:
+        child.read_until("name (polite)")
+        child.type("\r")
+        child.read_until("greeting (hello)")
+        child.type("good evening\r")
+        assert child.end() == 0
+    assert (tmp_path / "polite" / "greeting.txt").read_text() == "good evening"
+
+
+def test_our_own_template_asks_nothing(tmp_path: Path) -> None:
+    with terminal("new", "word-tools", cwd=tmp_path) as child:
+        assert child.end() == 0
+    assert (tmp_path / "word-tools" / "mcp-tool.toml").is_file()

@@ -7,8 +7,7 @@ import errno
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -38,22 +37,6 @@ def document(command: str, **content: object) -> None:
 def json_line(**content: object) -> None:
     """Print one document on one line, for output that goes on and on."""
     data(json.dumps({"schema": JSON_SCHEMA, **plain(content)}, ensure_ascii=False))
-
-
-@contextmanager
-def kept_clean() -> Iterator[None]:
-    """Send what child processes print to standard output to standard error, so that a document stands alone."""
-    try:
-        original = os.dup(1)
-    except OSError:
-        yield  # standard output is closed: nothing can get into it
-        return
-    try:
-        os.dup2(2, 1)
-        yield
-    finally:
-        os.dup2(original, 1)
-        os.close(original)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

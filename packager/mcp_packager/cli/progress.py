@@ -31,6 +31,7 @@ class Shown:
         self._stages: list[str] = []
         self._status: Status | None = None
         self._timer: threading.Timer | None = None
+        self._late = False
 
     def __enter__(self) -> Self:
         self._start_waiting()
@@ -43,7 +44,10 @@ class Shown:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Show ``name`` while the work inside runs; several may run side by side."""
+        """Show ``name`` while the work inside runs; several may run side by side.
+
+        Between stages nothing is drawn: what runs there, such as pytest, may use the terminal itself.
+        """
         with self._lock:
             self._stages.append(name)
             self._refresh()
@@ -79,35 +83,43 @@ class Shown:
         if not self._draws:
             return
         with self._lock:
-            self._timer = threading.Timer(PATIENCE, self._draw)
+            self._late = False
+            self._timer = threading.Timer(PATIENCE, self._patience_ended)
             self._timer.daemon = True
             self._timer.start()
 
-    def _draw(self) -> None:
+    def _patience_ended(self) -> None:
+        with self._lock:
+            if self._timer is not None:
+                self._late = True
+                self._refresh()
+
+    def _refresh(self) -> None:
+        if not self._late:
+            return
+        if not self._stages:
+            self._clear()
+            return
         from rich.console import Console
         from rich.status import Status
         from rich.text import Text
 
-        with self._lock:
-            if self._timer is None:
-                return
-            self._status = Status(Text(self._text()), console=Console(stderr=True))
+        text = Text(", ".join(dict.fromkeys(self._stages)))
+        if self._status is None:
+            self._status = Status(text, console=Console(stderr=True))
             self._status.start()
+        else:
+            self._status.update(text)
 
-    def _refresh(self) -> None:
+    def _clear(self) -> None:
         if self._status is not None:
-            from rich.text import Text
-
-            self._status.update(Text(self._text()))
-
-    def _text(self) -> str:
-        return ", ".join(dict.fromkeys(self._stages)) or "working"
+            self._status.stop()
+            self._status = None
 
     def _stop(self) -> None:
         with self._lock:
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
-            if self._status is not None:
-                self._status.stop()
-                self._status = None
+            self._late = False
+            self._clear()

@@ -62,7 +62,7 @@ class LazyGroup(click.Group):
         """All names, in the order of the overview."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         """Import the command, or ``None`` where there is no such name."""
         entry = COMMANDS.get(cmd_name)
         if entry is None:
@@ -85,7 +85,7 @@ class LazyGroup(click.Group):
             ctx.fail(f"there is no command `{args[0]}`{hint}")
         return super().resolve_command(ctx, args)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
         """The overview, by section, from the table alone."""
         width = max(map(len, COMMANDS))
         for title, entries in SECTIONS.items():

@@ -69,7 +69,8 @@ def create(request: NewRequest, *, progress: Progress | None = None) -> Project:
     folder = request.folder.absolute()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
+        beside = folder if folder.is_dir() else folder.parent
+        with tempfile.TemporaryDirectory(prefix=".mcp-pack-new-", dir=beside) as scratch:
             with progress.stage("template"):
                 rendered = templates.render(_order(request, server), Path(scratch))
             notes = [*rendered.notes]

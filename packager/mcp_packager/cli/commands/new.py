@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from mcp_packager.cli import output
 from mcp_packager.cli.options import Common, common_options
@@ -60,7 +61,8 @@ def new(
     """  # noqa: D301 - \b is click's mark for text that keeps its lines
     from mcp_packager.scaffold import NewRequest, create
 
-    folder = Path(name) if common.project == Path() else common.project
+    unsaid = click.get_current_context().get_parameter_source("project") is ParameterSource.DEFAULT
+    folder = Path(name) if unsaid else common.project
     asks = (
         template is not None and not common.quiet and output.is_terminal(sys.stdin) and output.is_terminal(sys.stderr)
     )
@@ -75,7 +77,7 @@ def new(
         object_name=object_name,
         git=not no_git,
         ask=asks,
-        schema=_schema(),
+        schema=_schema(common),
     )
     # A template's questions take the terminal, so no progress line is drawn over them.
     with Shown(quiet=common.quiet or asks) as progress:
@@ -93,7 +95,7 @@ def new(
         output.data(f"  {command}")
 
 
-def _schema() -> Mapping[str, Any] | None:
+def _schema(common: Common) -> Mapping[str, Any] | None:
     """What an editor checks the manifest against; a target that cannot be loaded is no reason to write nothing."""
     from mcp_packager.errors import PackError
     from mcp_packager.pipeline.schema import schema
@@ -101,5 +103,6 @@ def _schema() -> Mapping[str, Any] | None:
     try:
         return schema()
     except PackError as error:
-        output.say(f"note: no schema for editors is written: {error.problems[0].what}")
+        if not common.quiet:
+            output.say(f"note: no schema for editors is written: {error.problems[0].what}")
         return None

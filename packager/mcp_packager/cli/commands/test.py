@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-
 import click
 
 from mcp_packager.cli import output
@@ -28,7 +26,7 @@ def test(common: Common, *, arguments: tuple[str, ...]) -> None:
     from mcp_packager.errors import Problem, UserError
     from mcp_packager.pipeline.test import test as examine
 
-    with Shown(quiet=common.quiet) as progress, output.kept_clean() if common.as_json else nullcontext():
+    with Shown(quiet=common.quiet) as progress:
         code = examine(common.request(progress), arguments=arguments)
     if common.as_json:
         output.document("test", passed=code == 0, pytest_exit_code=code)
