@@ -35,6 +35,7 @@ class App:
         self._document = document
         self._plans = offered
         self._scrub = Scrub()
+        self._unset: Mapping[str, Sequence[str]] = {}
         self._values = values
         self._timeout = timeout
         self._crashed = crashed
@@ -101,6 +102,7 @@ class App:
             EntrypointError: A `@provide` function failed.
         """
         self._scrub = Scrub(self._values.secret_texts())
+        self._unset = {name: self._values.missing(plan.declaration.secrets) for name, plan in self._plans.tools.items()}
         try:
             await self._lifespan.start()
         except (SettingsError, EntrypointError):
@@ -125,6 +127,9 @@ class App:
         if plan is None:
             return results.error(f"Unknown tool: {name}")
         failed = f"Error executing tool {name}"
+        unset = self._unset.get(name)
+        if unset:
+            return results.error(f"{failed}: it needs secrets that are not set on this server: {', '.join(unset)}")
         try:
             limit = min(plan.declaration.timeout or math.inf, self._timeout)
             returned = await self._call(plan.call, arguments, wire, None if limit == math.inf else limit)

@@ -291,7 +291,7 @@ def _completers(
 
 
 def _is_function(candidate: Any) -> bool:
-    """Whether it is a function or method, also one wrapped by `functools`. Importing `inspect` to ask costs too much."""
+    """Whether it is a function or method, also one wrapped by `functools`. Not with `inspect`: its import costs."""
     bare = getattr(candidate, "__wrapped__", candidate) if callable(candidate) else None
     return isinstance(bare, types.FunctionType | types.MethodType | types.BuiltinFunctionType)
 

@@ -1,8 +1,9 @@
-"""What clients see of tools, resources and prompts, in wire form."""
+"""What clients see of tools, resources and prompts, in wire form. Keys stand as the SDK sorts them."""
 
 from collections.abc import Mapping
-from typing import Any, get_args, get_origin
+from typing import Any, get_args
 
+from mcp_tool.content import File
 from mcp_tool.registry import Common, PromptDeclaration, ResourceDeclaration, ToolDeclaration
 from mcp_tool.schema.signature import NOTHING, arms
 
@@ -34,7 +35,7 @@ def resource(declaration: ResourceDeclaration, mime_type: str, *, template: bool
     annotations = declaration.annotations
     return _present(
         _meta=_meta(declaration.common),
-        annotations=None if annotations is None else dict(annotations),
+        annotations=None if annotations is None else dict(sorted(annotations.items())),
         description=declaration.common.description,
         icons=_icons(declaration.common),
         mimeType=mime_type,
@@ -64,17 +65,11 @@ def prompt(declaration: PromptDeclaration, inputs: Mapping[str, Any]) -> dict[st
 
 def mime_type(returns: Any) -> str:
     """The type of what a resource function returns, where the author did not say."""
-    kinds = {get_origin(arm) or arm for arm in arms(returns)} if returns is not NOTHING else {str}
-    if kinds <= {bytes, bytearray, memoryview}:
+    kinds = arms(returns)
+    if all(kind in (bytes, bytearray, memoryview) for kind in kinds):
         return "application/octet-stream"
-    plain = {str, Any, object}
-    return "text/plain" if kinds & plain or any(_is_file(kind) for kind in kinds) else "application/json"
-
-
-def _is_file(kind: Any) -> bool:
-    from mcp_tool.content import File
-
-    return kind is File or any(argument is File for argument in get_args(kind))
+    plain = any(kind in (str, Any, object, NOTHING, File) or File in get_args(kind) for kind in kinds)
+    return "text/plain" if plain else "application/json"
 
 
 def _present(**entries: Any) -> dict[str, Any]:
@@ -82,7 +77,7 @@ def _present(**entries: Any) -> dict[str, Any]:
 
 
 def _icons(common: Common) -> list[dict[str, Any]] | None:
-    return [dict(icon) for icon in common.icons] or None
+    return [dict(sorted(icon.items())) for icon in common.icons] or None
 
 
 def _meta(common: Common) -> dict[str, Any] | None:

@@ -1,5 +1,6 @@
 """Declarations made ready to be called: schemas, roles of parameters, resolvers; and every problem with them."""
 
+import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -184,6 +185,8 @@ class _Desk:
     def _call(self, common: Common) -> tuple[Signature, Call | None]:
         """How to call a function; None where it cannot be."""
         read, flaws = signature.read(common.function)
+        if inspect.isgeneratorfunction(common.function) or inspect.isasyncgenfunction(common.function):
+            flaws += (Flaw(f"{read.name}() yields, and a call has one result", "collect what it yields and return it"),)
         found_roles = {each.name: role(each, self.sources, read.name) for each in read.parameters}
         arguments = [each for each in read.parameters if isinstance(found_roles[each.name], FromCaller)]
         made = inputs.build(read.name, arguments, docs.read(common.function).arguments)

@@ -11,14 +11,16 @@ A field is filled from the variable of its name in upper case (`API_KEY`), or of
 arrives as a file is read; a field of type `Path` gets the file's path instead.
 """
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, SecretBytes, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
 from mcp_tool.errors import SettingsError
+from mcp_tool.schema.signature import arms
 
 S = TypeVar("S", bound=BaseModel)
 
@@ -97,6 +99,10 @@ class Values:
         found = (self.text(name) for name in sorted(self._declared))
         return tuple(text for text in found if text)
 
+    def missing(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Which of some secrets the manifest declares and nobody set."""
+        return tuple(name for name in names if name in self._declared and self.text(name) is None)
+
     def how(self, name: str) -> str:
         """How to set a value, for an error."""
         if name in self._declared:
@@ -121,14 +127,11 @@ def _named(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
 
 
 def _wants_path(info: FieldInfo) -> bool:
-    types = (info.annotation, *get_args(info.annotation))
-    return any(isinstance(kind, type) and issubclass(kind, Path) for kind in types)
+    return any(isinstance(kind, type) and issubclass(kind, Path) for kind in arms(info.annotation))
 
 
 def _parsed(model: type[BaseModel], found: Mapping[str, Any]) -> dict[str, Any]:
     """Lists, mappings and models may be written as JSON in a variable."""
-    import json  # noqa: PLC0415 - only for settings with such fields
-
     parsed = dict(found)
     for field, info in model.model_fields.items():
         key = info.validation_alias if isinstance(info.validation_alias, str) else field
@@ -142,10 +145,4 @@ def _parsed(model: type[BaseModel], found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _takes_text(annotation: Any) -> bool:
-    from pydantic import SecretBytes, SecretStr  # noqa: PLC0415 - keeps the names beside their only use
-
-    kinds: tuple[Any, ...] = (annotation, *get_args(annotation))
-    return any(kind in (str, bytes, SecretStr, SecretBytes, Any) for kind in kinds)
-
-
-Builder = Callable[[type[BaseModel]], BaseModel]
+    return any(kind in (str, bytes, SecretStr, SecretBytes, Any) for kind in arms(annotation))

@@ -1,6 +1,7 @@
 """A function's parameters with their type hints evaluated, or what is wrong with them."""
 
 import inspect
+import sys
 import types
 import typing
 from collections.abc import Callable
@@ -98,16 +99,7 @@ def _evaluate(function: Callable[..., Any], annotation: Any) -> Any:
     """An annotation as an object, also where the module postpones evaluation; a Flaw where it does not evaluate."""
     if not isinstance(annotation, str):
         return annotation
-    bare = inspect.unwrap(function)
-    routine = bare if inspect.isroutine(bare) else type(bare).__call__
-    target = getattr(routine, "__func__", routine)
-    names = dict(getattr(target, "__globals__", {}))
-    # Types of an enclosing function are known if the function itself uses them.
-    names |= {
-        name: cell.cell_contents
-        for name, cell in zip(target.__code__.co_freevars, target.__closure__ or (), strict=False)
-        if _filled(cell)
-    }
+    names = _names(function)
     try:
         # The author's own annotation, evaluated as Python evaluates it without the future import.
         return eval(annotation, names)  # noqa: S307
@@ -116,6 +108,20 @@ def _evaluate(function: Callable[..., Any], annotation: Any) -> Any:
             f"the type hint {annotation!r} of {{}} cannot be evaluated: {type(error).__name__}: {error}",
             "import its names at the top of the module, not under TYPE_CHECKING nor inside a function",
         )
+
+
+def _names(function: Callable[..., Any]) -> dict[str, Any]:
+    """What a function's annotations may name: its module's globals, and what it takes from an enclosing function."""
+    bare = inspect.unwrap(function)
+    if isinstance(bare, type):
+        return dict(vars(sys.modules[bare.__module__]))
+    routine = bare if inspect.isroutine(bare) else type(bare).__call__
+    target = getattr(routine, "__func__", routine)
+    if not isinstance(target, types.FunctionType):
+        return {}
+    cells = zip(target.__code__.co_freevars, target.__closure__ or (), strict=False)
+    # Types of an enclosing function are known only if the function itself uses them.
+    return target.__globals__ | {name: cell.cell_contents for name, cell in cells if _filled(cell)}
 
 
 def _filled(cell: types.CellType) -> bool:

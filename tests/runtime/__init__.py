@@ -1,0 +1,1 @@
+"""The runtime's author side: decorators, schemas, calls, contract."""
