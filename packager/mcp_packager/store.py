@@ -178,19 +178,14 @@ class Store:
         return True
 
     def _publish(self, kind: str, key: str, scratch: Path, files: tuple[StoredFile, ...]) -> Stored:
+        """Put a made entry in its place; a finder sees the old one, none, or the new one, each of them whole."""
         final = self._folder(kind, key)
         final.parent.mkdir(parents=True, exist_ok=True)
-        with locked(self.root / "lock"):
-            if final.exists():
-                grave = self.root / "scratch" / f"grave-{os.urandom(6).hex()}"
-                final.rename(grave)
-            else:
-                grave = None
-            ready = scratch.with_name(f"{scratch.name}-ready")
-            scratch.rename(ready)
-            ready.rename(final)
-        if grave is not None:
+        if final.exists():
+            grave = self.root / "scratch" / f"grave-{os.urandom(6).hex()}"
+            final.rename(grave)
             remove_tree(grave)
+        scratch.rename(final)
         return Stored(final, files)
 
     def _folder(self, kind: str, key: str) -> Path:
