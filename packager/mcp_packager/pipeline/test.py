@@ -60,14 +60,14 @@ def _examine(
         environment["MCP_TOOL_BUNDLE"] = str(folder / "bundle")
         command = [str(interpreter.path), "-S", "-P", "-m", "pytest", "-o", "pythonpath=", "-p", "no:cacheprovider"]
         request.progress.note(f"{aim.name}: pytest with the code of the artifact")
-        with request.progress.stage("tests"):
-            return subprocess.run(
-                [*command, "--rootdir", str(prepared.manifest.project), *_chosen(prepared.manifest.project, arguments)],
-                cwd=prepared.manifest.project,
-                env={**environment, **prepared.manifest.env},
-                stdout=sys.stderr,
-                check=False,
-            ).returncode
+        # Not a stage: pytest has the terminal to itself.
+        return subprocess.run(
+            [*command, "--rootdir", str(prepared.manifest.project), *_chosen(prepared.manifest.project, arguments)],
+            cwd=prepared.manifest.project,
+            env={**environment, **prepared.manifest.env},
+            stdout=sys.stderr,
+            check=False,
+        ).returncode
 
 
 def _chosen(project: Path, arguments: Sequence[str]) -> Sequence[str]:
