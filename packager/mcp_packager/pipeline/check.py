@@ -58,8 +58,8 @@ def _notes(manifest: Manifest, contract: Contract, untracked: tuple[str, ...]) -
     asking = [tool["name"] for tool in contract.document["tools"] if tool.get("asks")]
     if asking:
         yield (
-            f"{', '.join(asking)} ask the user; over HTTP a client of the older era cannot be asked and gets the "
-            "question's default, else an error that says why"
+            f"tools that ask the user: {', '.join(asking)}; over HTTP a client of the older era cannot be asked and "
+            "gets the question's default, else an error that says why"
         )
     declared = set(manifest.secrets)
     for tool in contract.document["tools"]:

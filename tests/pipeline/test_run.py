@@ -1,0 +1,103 @@
+"""``mcp-pack run``: in the foreground, reloaded on save, over both transports, ended by Ctrl-C without a trace."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mcp import Client, StdioServerParameters
+
+from mcp_packager.errors import PackError
+from mcp_packager.verify import McpClient
+from tests.cli.process import START, run
+from tests.pipeline.projects import CODE, ok, project
+
+PATIENCE = 60.0
+
+
+@contextlib.contextmanager
+def running(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-c", START, "run", "--project", str(folder), *arguments]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        number: int = probe.getsockname()[1]
+        return number
+
+
+def answer(port: int, wanted: str, process: subprocess.Popen[bytes]) -> str:
+    """What ``shout`` says, asked until it says what is wanted or time is up."""
+    deadline = time.monotonic() + PATIENCE
+    said = ""
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(PackError):
+            result = McpClient(f"http://127.0.0.1:{port}/mcp", timeout=5).call_tool("shout", {"text": "abc"})
+            said = result["content"][0]["text"]
+            if said == wanted:
+                return said
+        time.sleep(0.05)
+    return said
+
+
+def test_it_serves_the_saved_files_and_reloads_them(tmp_path: Path) -> None:
+    folder = project(tmp_path / "shouter")
+    ok(folder, "lock")
+    port = free_port()
+    with running(folder, "--port", str(port), "--reload") as process:
+        assert answer(port, "ABC", process) == "ABC"
+        (folder / "server.py").write_text("this is not Python\n", encoding="utf-8")
+        project(folder, code=CODE.replace("text.upper()", "text.upper() + '?'"))
+        assert answer(port, "ABC?", process) == "ABC?"
+        os.kill(process.pid, signal.SIGINT)
+        assert process.wait(PATIENCE) == 0
+        with pytest.raises(OSError, match="refused"):
+            socket.create_connection(("127.0.0.1", port), timeout=2)
+
+
+def test_ctrl_c_on_a_terminal_ends_it_quietly(tmp_path: Path) -> None:
+    folder = project(tmp_path / "shouter")
+    port = free_port()
+    with running(folder, "--port", str(port)) as process:
+        assert answer(port, "ABC", process) == "ABC"
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0
+        assert b"Traceback" not in err
+
+
+def test_over_stdio_to_a_client_of_another_make(tmp_path: Path) -> None:
+    folder = project(tmp_path / "shouter")
+    command = ["-c", START, "run", "--transport", "stdio", "--project", str(folder)]
+
+    async def shout() -> object:
+        server = StdioServerParameters(command=sys.executable, args=command, env=dict(os.environ))
+        async with Client(server) as client:
+            result = await client.call_tool("shout", {"text": "abc"})
+            return result.structured_content
+
+    assert asyncio.run(shout()) == {"result": "ABC"}
+
+
+def test_reload_is_refused_where_it_would_cut_the_client_off(tmp_path: Path) -> None:
+    folder = project(tmp_path / "shouter")
+    done = run("run", "--transport", "stdio", "--reload", "--project", str(folder))
+    assert done.returncode == 1
+    assert "--transport http" in done.stderr
