@@ -161,20 +161,26 @@ def _candidates(store: Store, minors: Sequence[str] | None, seen: list[str]) -> 
 
 def _on_path(minors: Sequence[str] | None) -> Iterator[Path]:
     for folder in os.environ.get("PATH", "").split(os.pathsep):
-        if not folder or not Path(folder).is_dir():
-            continue
         found = [
             (-len(entry.name), Path(entry.path))
-            for entry in os.scandir(folder)
+            for entry in _entries(folder)
             if (named := _NAMED.match(entry.name)) and _could_be(named["minor"], minors)
         ]
         yield from (path for _, path in sorted(found) if os.access(path, os.X_OK))
 
 
+def _entries(folder: str | Path) -> list[os.DirEntry[str]]:
+    """What is in a folder; nothing where there is none or it is closed to us."""
+    try:
+        return list(os.scandir(folder)) if str(folder) else []
+    except OSError:
+        return []
+
+
 def _in_pyenv(minors: Sequence[str] | None) -> Iterator[Path]:
     root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
-    versions = root / "versions"
-    for folder in sorted(versions.iterdir(), reverse=True) if versions.is_dir() else ():
+    for entry in sorted(_entries(root / "versions"), key=lambda entry: entry.name, reverse=True):
+        folder = Path(entry.path)
         named = _VERSIONED.match(folder.name)
         python = folder / "bin" / "python3"
         if named and _could_be(named["minor"], minors) and os.access(python, os.X_OK):

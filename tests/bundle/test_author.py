@@ -74,6 +74,17 @@ def test_a_src_folder_is_the_import_root(project: Project) -> None:
     assert found.root == "src"
 
 
+def test_the_served_module_goes_along_whatever_its_name(project: Project) -> None:
+    project.write("site/server.py", "")
+    project.write("site/deep/more.py", "")
+    project.write("site/index.html", "")
+    project.write("docs/conf.py", "")
+    project.depend([])
+    manifest = project.folder / "mcp-tool.toml"
+    manifest.write_text(manifest.read_text().replace('entrypoint = "shouting"', 'entrypoint = "site.server:app"'))
+    assert _taken(project) == ["shouting.py", "site/deep/more.py", "site/server.py"]
+
+
 def test_untracked_files_go_along_and_are_told_ignored_ones_do_not(project: Project) -> None:
     _git(project, "init")
     project.write(".gitignore", "generated.py\n")

@@ -6,6 +6,7 @@ import pytest
 
 from mcp_packager import lock
 from mcp_packager.errors import UserError
+from mcp_packager.lock import uv
 from mcp_packager.store import Store
 from tests.lock.made_wheels import make
 from tests.lock.private_index import Index
@@ -124,3 +125,12 @@ def test_a_broken_pyproject_is_a_problem_with_its_place(project: Project, store:
     with pytest.raises(UserError) as caught:
         lock.ensure(manifest, [here()], store=store)
     assert str(caught.value.problems[0].where.file).endswith("pyproject.toml")
+
+
+def test_uv_is_never_let_loose(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"UV_PYTHON_DOWNLOADS": "automatic", "UV_PYTHON": "3.8", "UV_INDEX": "http://kept"}.items():
+        monkeypatch.setenv(name, value)
+    seen = uv.environment()
+    assert seen["UV_PYTHON_DOWNLOADS"] == "never"
+    assert "UV_PYTHON" not in seen
+    assert seen["UV_INDEX"] == "http://kept"

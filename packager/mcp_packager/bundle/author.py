@@ -119,7 +119,9 @@ def author_files(manifest: Manifest) -> AuthorFiles:
     """
     project = manifest.project.resolve()
     root = "src" if (project / "src").is_dir() else "."
-    include, exclude = tuple(manifest.tool.include), tuple(manifest.tool.exclude)
+    exclude = tuple(manifest.tool.exclude)
+    include = tuple(manifest.tool.include)
+    served = str(manifest.tool.entrypoint).partition(":")[0].partition(".")[0]
     candidates = by_git(project)
     if candidates is None:
         candidates = by_walking(project)
@@ -131,7 +133,7 @@ def author_files(manifest: Manifest) -> AuthorFiles:
     files: dict[str, AuthorFile] = {}
     untracked: list[str] = []
     for candidate in sorted(candidates, key=lambda found: found.path):
-        target = _target(candidate, root, include, exclude)
+        target = _target(candidate, root, (*include, *_of_module(served, root)), exclude)
         if target is None:
             continue
         try:
@@ -152,6 +154,12 @@ def author_files(manifest: Manifest) -> AuthorFiles:
     if not files:
         raise UserError(_nothing(manifest.path, root))
     return AuthorFiles(tuple(files[path] for path in sorted(files)), tuple(untracked), root)
+
+
+def _of_module(name: str, root: str) -> tuple[str, ...]:
+    """The served module's own files, which go along though they have a name such as ``test_server.py`` or ``site``."""
+    place = "src/" if root == "src" else ""
+    return (f"{place}{name}.py", f"{place}{name}/*.py", f"{place}{name}/**/*.py")
 
 
 def _target(candidate: Candidate, root: str, include: Iterable[str], exclude: Iterable[str]) -> str | None:
