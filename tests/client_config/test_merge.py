@@ -112,6 +112,29 @@ def test_toml_takes_a_new_server_wherever_the_section_stands(before: str) -> Non
     assert loaded["mcp_servers"]["notes"]["env"] == {"LEVEL": "info"}
 
 
+@pytest.mark.parametrize("server", [STDIO, HTTP], ids=["stdio", "http"])
+@pytest.mark.parametrize(
+    "before",
+    [
+        'mcp_servers = { other = { command = "x" } }\n',
+        '[mcp_servers]\nnotes = { command = "x", env = { A = "b" } }\n',
+        '[mcp_servers.notes]\ncommand = "x"\n[mcp_servers.notes.env]\nA = "b"\n[other]\n',
+        '[mcp_servers.a]\ncommand = "x"\n[other]\ny = 1\n[mcp_servers.b]\ncommand = "y"\n',
+        '[mcp_servers.notes]\ncommand = "x"\n[other]\ny = 1\n[mcp_servers.b]\ncommand = "y"\n',
+        '[mcp_servers.notes]\r\ncommand = "x"\r\n# end\r\n',
+    ],
+)
+def test_toml_in_every_layout_keeps_its_meaning(before: str, server: StdioServer | HttpServer) -> None:
+    codex = CLIENTS["codex"]
+    merged = merge(codex, shape(codex, server), before, file="f")
+    after, then = tomli.loads(merged.text), tomli.loads(before)
+    entry = after["mcp_servers"].pop("notes")
+    then["mcp_servers"].pop("notes", None)
+    assert after == then
+    assert entry.get("command") == ("/usr/bin/uvx" if server is STDIO else None)
+    assert not merge(codex, shape(codex, server), merged.text, file="f").changed
+
+
 @pytest.mark.parametrize(
     ("client", "text", "line", "column"),
     [
