@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import re
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 from mcp import Client
@@ -27,7 +23,7 @@ from mcp.types import (
 )
 
 from mcp_packager import manifest
-from tests.examples.projects import EXAMPLES, ROOT, contract_of, copy_of, run_tests
+from tests.examples.projects import EXAMPLES, ROOT, contract_of, copy_of
 from tests.examples.surroundings import surroundings
 from tests.examples.transcripts import commands, run, steady
 
@@ -135,13 +131,6 @@ def test_every_example_is_tested() -> None:
 
 
 @examples
-def test_its_own_tests_pass(name: str) -> None:
-    ran = run_tests(ROOT / "examples" / name)
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "skipped" not in ran.stdout, ran.stdout
-
-
-@examples
 def test_its_contract(name: str, tmp_path: Path) -> None:
     project = ROOT / "examples" / name
     tool = manifest.load(project).tool
@@ -162,20 +151,20 @@ def test_its_contract(name: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_its_readme_shows_what_is_printed_and_a_client_is_answered(name: str, tmp_path: Path) -> None:
     readme = commands((ROOT / "examples" / name / "README.md").read_text(encoding="utf-8"))
-    ours = [command for command in readme if command.is_ours]
-    assert [command.line.split()[1] for command in ours][:3] == ["check", "test", "deploy"]
-    assert ours[-1].line.split()[1] == "destroy"
+    *ours, destroy = [command for command in readme if command.is_ours]
+    assert [command.subcommand for command in ours][:3] == ["check", "test", "deploy"]
+    assert destroy.subcommand == "destroy"
     with surroundings(name, copy_of(name, tmp_path)) as (project, env):
         try:
-            for command in ours[:-1]:
-                assert steady(run(command, project, env)) == steady(command.printed), command.line
-            (status,) = _pack(project, env, "status")["deployments"]
-            asyncio.run(_worked_with(status["endpoint"]["url"], SHOWN[name].work))
-            (built,) = _pack(project, env, "build")["builds"]
-            assert (Path(built["folder"]) / "artifact.json").is_file()
+            printed = {command.line: run(command, project, env) for command in ours}
+            for command in ours:
+                assert steady(printed[command.line]) == steady(command.printed), command.line
+            assert (project / "dist" / "local" / "artifact.json").is_file()
+            deployed = next(printed[command.line] for command in ours if command.subcommand == "deploy")
+            asyncio.run(_worked_with(_endpoint(deployed), SHOWN[name].work))
         finally:
-            printed = run(ours[-1], project, env)
-        assert steady(printed) == steady(ours[-1].printed)
+            removed = run(destroy, project, env)
+        assert steady(removed) == steady(destroy.printed)
 
 
 async def _worked_with(url: str, work: Callable[[Client], Awaitable[None]]) -> None:
@@ -183,11 +172,7 @@ async def _worked_with(url: str, work: Callable[[Client], Awaitable[None]]) -> N
         await work(client)
 
 
-def _pack(project: Path, env: Mapping[str, str], *arguments: str) -> dict[str, Any]:
-    command = [str(Path(sys.executable).with_name("mcp-pack")), *arguments, "--json"]
-    done = subprocess.run(
-        command, cwd=project, env=os.environ | env, capture_output=True, text=True, check=False, timeout=300
-    )
-    assert done.returncode == 0, f"{' '.join(arguments)}: {done.stdout}{done.stderr}"
-    document: dict[str, Any] = json.loads(done.stdout)
-    return document
+def _endpoint(printed: str) -> str:
+    found = re.search(r"^  endpoint: (http://127\.0\.0\.1:\d+/mcp)$", printed, re.MULTILINE)
+    assert found, printed
+    return found[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -104,3 +105,26 @@ def test_names(tmp_path: Path, name: str, package: str) -> None:
     project = rendered(tmp_path, name=name, slug=package.replace("_", "-"))
     assert (project / "src" / package / "tools.py").is_file()
     assert manifest.load(project).tool.name == package.replace("_", "-")
+
+
+@pytest.mark.slow
+def test_it_passes_its_workflows_steps_and_is_deployed_untouched(project: Path) -> None:
+    steps = re.findall(r"- run: (mcp-pack (?:check|test|build).*)", WORKFLOW.read_text())
+    assert len(steps) == 3
+    # What the author does before the first push: the lock is made, and committed.
+    assert "is sound" in _run(project, "mcp-pack check")
+    for step in steps:
+        _run(project, step)
+    try:
+        assert "call greet answered as expected" in _run(project, "mcp-pack deploy --yes --locked --target local")
+        assert _run(project, "mcp-pack invoke greet name=Ada").strip() == "Hello, Ada!"
+    finally:
+        _run(project, "mcp-pack destroy --yes --target local")
+
+
+def _run(project: Path, line: str) -> str:
+    program, *arguments = line.split()
+    command = [str(Path(sys.executable).with_name(program)), *arguments]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, f"{line}: {done.stdout}{done.stderr}"
+    return done.stdout

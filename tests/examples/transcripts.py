@@ -38,6 +38,11 @@ class Command:
     printed: str
 
     @property
+    def subcommand(self) -> str:
+        """The word behind the program."""
+        return self.line.split()[1]
+
+    @property
     def is_ours(self) -> bool:
         """Whether it is run; the others are for the reader."""
         return self.line.startswith("mcp-pack ")
