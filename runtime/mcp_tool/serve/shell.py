@@ -69,6 +69,9 @@ class Shell:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if not self.ready:
+                    # This connection will be closed soon. Whoever is told connects anew and loses no request on it.
+                    message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
             await send(message)
 
         # Header values may carry optional white space (RFC 9110, 5.5), which httptools leaves in place.
