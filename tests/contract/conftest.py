@@ -35,6 +35,17 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def library_with_sdk(tmp_path_factory: pytest.TempPathFactory, library: Path) -> Path:
+    """What a tool has that depends on the MCP SDK: everything that is installed here, but no packager."""
+    folder = tmp_path_factory.mktemp("lib-sdk")
+    for path in Path(sysconfig.get_path("purelib")).iterdir():
+        if path.suffix != ".pth" and not path.name.startswith(("mcp_pack", "__editable__")):
+            (folder / path.name).symlink_to(path)
+    (folder / "mcp_tool").symlink_to((library / "mcp_tool").resolve())
+    return folder
+
+
 Extract = Callable[..., Contract]
 
 
@@ -54,7 +65,7 @@ def project(tmp_path: Path, library: Path) -> Callable[..., ExtractRequest]:
             "title": "",
             "description": "",
             "instructions": "",
-            "entrypoint": "server",
+            "entrypoint": changes.pop("entrypoint", "server"),
             "env": sorted(env or {}),
             "secrets": secrets,
         }

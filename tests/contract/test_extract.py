@@ -99,6 +99,29 @@ def test_secrets_are_placeholders_as_variable_and_as_file(contract_of: Extract) 
     assert contract.tool_names == ("probe",)
 
 
+def test_a_server_of_the_sdk(contract_of: Extract, library_with_sdk: Path) -> None:
+    contract = contract_of(
+        '''
+        from mcp.server import MCPServer
+
+        server = MCPServer("elsewhere", version="1")
+
+        @server.tool()
+        def add(a: int, b: int = 0) -> int:
+            """Add two numbers."""
+            return a + b
+        ''',
+        entrypoint="server:server",
+        lib=library_with_sdk,
+    )
+    assert contract.tool_names == ("add",)
+
+
+def test_a_server_of_the_sdk_that_is_not_there(project: Callable[..., ExtractRequest], library_with_sdk: Path) -> None:
+    with pytest.raises(UserError, match="no 'nothing'"):
+        extract(project("import mcp.server\n", entrypoint="server:nothing", lib=library_with_sdk))
+
+
 def test_a_secret_must_not_enter_the_contract(problem_of: Callable[..., Problem]) -> None:
     problem = problem_of(
         '''

@@ -188,6 +188,7 @@ CASES = [
     ("[secrets.A]\nfrom = 'vault:x'", "secrets.A.from", "env:NAME", None),
     ("[secrets.A]\nas = 'string'", "secrets.A.as", '"env" or "file"', None),
     ("[secrets]\nA = 'x'", "secrets.A", "a table", None),
+    ("[secrets.A]\nfrom_ = 'env:B'", "secrets.A.from_", "from", "Did you mean from?"),
     ("[services.db]\ncommand = ['x']", "services.db", "image, external", None),
     ("[services.db]\nimage = 'redis:7'", "services.db", "ports", None),
     ("[services.db]\nimage = 'Redis 7'\nports = [1]", "services.db.image", "redis:7", None),
@@ -264,6 +265,11 @@ def test_each_problem_names_key_expectation_and_fix(
         assert expected in str(problem.expected)
     if fix is not None:
         assert fix in problem.fix
+
+
+def test_a_file_for_a_newer_packer_says_so_beside_the_keys_that_are_unknown_here(project: Project) -> None:
+    problems = project.problems(SMALLEST + "requires = '>=99'\nhologram = true\n")
+    assert [problem.where.key for problem in problems] == ["tool.requires", "tool.hologram"]
 
 
 def test_values_of_the_environment_are_not_repeated(project: Project) -> None:

@@ -14,7 +14,6 @@ from mcp_packager.manifest.service import Service
 
 def across(document: Document, project: Path) -> Iterator[Finding]:
     """Problems of a document whose every key is well formed."""
-    yield from _packer(document)
     yield from _dependencies(document, project)
     yield from _environment(document)
     for name, service in document.services.items():
@@ -24,17 +23,23 @@ def across(document: Document, project: Path) -> Iterator[Finding]:
             yield from _secret(("serve", "auth", "keys", index), key, document)
 
 
-def _packer(document: Document) -> Iterator[Finding]:
-    if document.tool.requires is None:
+def packer(tool: object) -> Iterator[Finding]:
+    """Whether this mcp-pack may build it; asked of the raw table, since a newer file may hold keys unknown here."""
+    wanted = tool.get("requires") if isinstance(tool, dict) else None
+    if not isinstance(wanted, str):
         return
-    from packaging.specifiers import SpecifierSet  # 30 ms that few files need
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # 30 ms that few files need
 
-    if not SpecifierSet(document.tool.requires).contains(__version__, prereleases=True):
+    try:
+        fits = SpecifierSet(wanted).contains(__version__, prereleases=True)
+    except InvalidSpecifier:
+        return
+    if not fits:
         yield Finding(
             ("tool", "requires"),
             f"this is mcp-pack {__version__}",
-            f"Install one that fits: uv tool install 'mcp-packager{document.tool.requires}'",
-            expected=f"mcp-pack {document.tool.requires}",
+            f"Install one that fits: uv tool install 'mcp-packager{wanted}'",
+            expected=f"mcp-pack {wanted}",
             found=__version__,
         )
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from mcp_packager.errors import Place, Problem, UserError
 from mcp_packager.manifest import findings, positions, pyproject, shape, source, stages
-from mcp_packager.manifest.crosscheck import across
+from mcp_packager.manifest.crosscheck import across, packer
 from mcp_packager.manifest.document import Document, Manifest, Stages
 from mcp_packager.manifest.findings import Finding
 
@@ -71,6 +71,7 @@ class _Reading:
         self.borrowed = pyproject.borrow(self.path.parent, base.get("tool"))
         if isinstance(base.get("tool"), dict):
             base["tool"] = {**self.borrowed.values, **base["tool"]}
+        self.found.extend(packer(base.get("tool")))
         documents: dict[str, Document] = {}
         self._read(stages.DEFAULT, base, {}, documents)
         for name, over in self._overlays().items():

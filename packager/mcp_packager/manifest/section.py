@@ -23,7 +23,6 @@ class Section(BaseModel):
         extra="forbid",
         strict=True,
         defer_build=True,
-        populate_by_name=True,
         hide_input_in_errors=True,
         regex_engine="rust-regex",
     )
