@@ -99,7 +99,7 @@ def simple(a: int, b: str = "x", c: float = 1.5, d: bool = False) -> int:
     return a
 
 
-def optional(a: int | None = None, b: Optional[str] = None, c: Union[int, str] = 1) -> str | None:  # noqa: UP007, UP045
+def optional(a: int | None = None, b: Optional[str] = None, c: Union[int, str] = 1) -> str | None:  # noqa: UP007, UP045 - old spellings too
     """d"""
     return None
 

@@ -2,14 +2,12 @@
 
 import asyncio
 import dataclasses
-import enum
 import json
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import pytest
-from mcp.server.elicitation import render_elicitation_schema
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from mcp_tool import (
     Accepted,
@@ -30,7 +28,6 @@ from mcp_tool import (
 )
 from mcp_tool.app import App
 from mcp_tool.errors import ContractProblem
-from mcp_tool.schema.forms import FormError, render
 from mcp_tool.wire import InProcess
 from tests.runtime.conftest import MakeApp
 
@@ -340,113 +337,3 @@ def test_questions_by_hand(make_app: MakeApp) -> None:
     assert "requestState" not in first
     second = asyncio.run(app.get_prompt("greeting", {}, again(fresh(), first, n=accept(name="Ann"))))
     assert second["messages"] == [{"role": "user", "content": {"type": "text", "text": "hi Ann"}}]
-
-
-class TestGraph:
-    def test_once_in_a_call(self, make_app: MakeApp) -> None:
-        runs: list[int] = []
-
-        class Service:
-            def count(self) -> int:
-                runs.append(1)
-                return len(runs)
-
-        service = Service()
-
-        async def other(a: Annotated[int, Resolve(service.count)], ctx: Context, text: str) -> str:
-            return f"{a} {ctx.request_id} {text}"
-
-        @tool
-        def use(text: str, a: Annotated[int, Resolve(service.count)], b: Annotated[str, Resolve(other)]) -> str:
-            """Use both."""
-            return f"{a} {b}"
-
-        answer = called(make_app(), "use", fresh(request_id=5), text="t")
-        assert (text(answer), len(runs)) == ("1 1 5 t", 1)
-
-    def test_everything_wrong_with_it(self, problems: Problems) -> None:
-        def needs_more(missing: int) -> int:
-            return missing
-
-        def asks_badly() -> Ask[Nested]:
-            return Ask("?", Nested)
-
-        def asks_for_a_word() -> Ask[str]:
-            return Ask("?", str)
-
-        @tool
-        def one(
-            a: int,
-            b: Annotated[int, Resolve(needs_more)],
-            c: Annotated[int, Resolve(circle)],
-            d: Annotated[int, Resolve(asks_badly)],
-            e: Annotated[str, Resolve(asks_for_a_word)],
-            f: Annotated[int, Resolve(fine, key="k")],
-            g: Annotated[int, Resolve(fine_too, key="k")],
-        ) -> str:
-            """Go wrong."""
-            return ""
-
-        assert [problem.what for problem in problems()] == [
-            "nothing fills parameter 'missing' of resolver needs_more()",
-            "resolver circle() needs itself, in a circle",
-            "resolver asks_badly() cannot ask: field 'inner' of Nested is not text, a number, a boolean or a choice",
-            "resolver asks_for_a_word() asks with <class 'str'>, not a pydantic model",
-            "two resolvers have the key 'k'",
-        ]
-
-
-def circle(x: "Annotated[int, Resolve(circle)]") -> int:
-    return x
-
-
-def fine(a: int, extra: int = 2) -> int:
-    return a + extra
-
-
-def fine_too() -> int:
-    return 2
-
-
-class Nested(BaseModel):
-    inner: Name
-
-
-class Shade(enum.Enum):
-    LIGHT = "light"
-    DARK = "dark"
-
-
-class Simple(BaseModel):
-    """A form."""
-
-    name: str = Field("John", description="who", min_length=1)
-    age: int = 30
-    score: float = 95.5
-    kind: Literal["a", "b"] = "a"
-    sure: bool = True
-    mail: Annotated[str | None, Field(json_schema_extra={"format": "email"})] = None
-    many: list[Literal["x", "y"]] = ["x"]
-    titled: Annotated[str, Field(json_schema_extra={"oneOf": [{"const": "v", "title": "V"}]})]
-
-
-class TestForms:
-    def test_as_the_sdk_renders_them(self) -> None:
-        assert render(Simple) == render_elicitation_schema(Simple)
-
-    def test_enumerations_and_single_choices(self) -> None:
-        class Form(BaseModel):
-            shade: Shade
-            shades: list[Shade]
-            only: Literal["one"]
-
-        properties = render(Form)["properties"]
-        assert properties["shade"] == {"enum": ["light", "dark"], "title": "Shade", "type": "string"}
-        assert properties["shades"]["items"]["enum"] == ["light", "dark"]
-        assert properties["only"]["enum"] == ["one"]
-
-    @pytest.mark.parametrize("kind", [Name, list[str], dict[str, int], int | str])
-    def test_what_no_form_shows(self, kind: Any) -> None:
-        form = type("Form", (BaseModel,), {"__annotations__": {"field": kind}})
-        with pytest.raises(FormError, match="field 'field' of Form"):
-            render(form)

@@ -76,12 +76,14 @@ def test_times(recorded: Registry, timeout: float | str, seconds: float) -> None
     assert declared(recorded)["timed"].timeout == seconds
 
 
-def test_every_misuse_is_reported_at_once(problems: Problems) -> None:
+def misuse() -> None:
+    """Nearly everything one can get wrong with decorators themselves."""
+
     @tool
     class NotAFunction:
         pass
 
-    tool(3)  # type: ignore[call-overload]
+    tool(3)  # type: ignore[call-overload]  # the point
 
     @tool(timeout="soon")
     def one() -> str:
@@ -102,11 +104,11 @@ def test_every_misuse_is_reported_at_once(problems: Problems) -> None:
     def four() -> str:
         return ""
 
-    @resource  # type: ignore[arg-type]
+    @resource  # type: ignore[arg-type]  # the point
     def five() -> str:
         return ""
 
-    @prompt(complete={"a": 3})  # type: ignore[dict-item]
+    @prompt(complete={"a": 3})  # type: ignore[dict-item]  # the point
     def six(a: str) -> str:
         """Ask."""
         return a
@@ -121,6 +123,10 @@ def test_every_misuse_is_reported_at_once(problems: Problems) -> None:
         return ""
 
     tool(staticmethod(four))
+
+
+def test_every_misuse_is_reported_at_once(problems: Problems) -> None:
+    misuse()
     found = problems()
     assert all(problem.place.file == __file__ and problem.place.line > 0 and problem.fix for problem in found)
     whats = sorted(problem.what for problem in found)
@@ -244,7 +250,7 @@ def test_parameters_that_nobody_can_give(problems: Problems) -> None:
         return ""
 
     @tool
-    def five(a: "Unknown") -> "Neither":  # type: ignore[name-defined]  # noqa: F821
+    def five(a: "Unknown") -> "Neither":  # type: ignore[name-defined]  # noqa: F821 - unknown on purpose
         """Take what does not exist."""
 
     def needs(b: int) -> int:

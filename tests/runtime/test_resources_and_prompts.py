@@ -278,7 +278,8 @@ class TestPrompts:
 class TestCompletion:
     def complete(self, app: App, ref: dict[str, Any], name: str, value: str, **known: str) -> dict[str, Any]:
         argument = {"name": name, "value": value}
-        return asyncio.run(app.complete(ref, argument, {"arguments": known}))["completion"]  # type: ignore[no-any-return]
+        answer: dict[str, Any] = asyncio.run(app.complete(ref, argument, {"arguments": known}))["completion"]
+        return answer
 
     def test_suggestions(self, make_app: MakeApp) -> None:
         async def cities(typed: str, arguments: dict[str, str]) -> list[str]:

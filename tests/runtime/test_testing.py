@@ -109,7 +109,7 @@ def test_what_is_wrong_with_others_does_not_matter() -> None:
         return 1
 
     @tool
-    def bad(x):  # type: ignore[no-untyped-def]
+    def bad(x):  # type: ignore[no-untyped-def]  # the point
         return x
 
     @tool("good")

@@ -102,7 +102,7 @@ def _evaluate(function: Callable[..., Any], annotation: Any) -> Any:
     names = _names(function)
     try:
         # The author's own annotation, evaluated as Python evaluates it without the future import.
-        return eval(annotation, names)  # noqa: S307
+        return eval(annotation, names)  # noqa: S307 - see above
     except Exception as error:  # noqa: BLE001 - anything can be written in an annotation
         return Flaw(
             f"the type hint {annotation!r} of {{}} cannot be evaluated: {type(error).__name__}: {error}",
