@@ -31,6 +31,7 @@ _STAMP_EVERY = 3600.0
 _YOUNGEST_PRUNED = 3600.0
 _ABANDONED = 86400.0
 _SLOTS = 256
+_LONGEST_WORK = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,7 @@ class Store:
     def alone(self, name: str) -> Iterator[None]:
         """Hold the lock called ``name`` against every other process of this store."""
         key = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()
-        with self._guard(), locked(self.root / "names" / key[:2]):
+        with self._guard(), locked(self.root / "names" / key[:2], timeout=_LONGEST_WORK):
             yield
 
     def prune(self, *, older_than: float = 30 * 86400.0, larger_than: int | None = None) -> Pruned:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from mcp_packager.bundle import compiler
-from mcp_packager.bundle.entries import Entry, Stored, content
+from mcp_packager.bundle.entries import Entry, content
+from mcp_packager.bundle.entries import Stored as StoredSource
 from mcp_packager.errors import Problem, WorldError
 from mcp_packager.interpreters import Interpreter
 from mcp_packager.lock import Wheel
 from mcp_packager.process import run
 from mcp_packager.store import Store, StoredFile, write_file
+from mcp_packager.store import Stored as StoredEntry
 
 KIND = "bytecode"
 _FORMAT = "1"
@@ -37,44 +39,54 @@ def of_wheels(
     wheels: Sequence[tuple[Wheel, tuple[Entry, ...]]], interpreter: Interpreter, store: Store
 ) -> tuple[Entry, ...]:
     """The compiled modules of unpacked wheels. What the store lacks is compiled on all cores at once."""
-    keys = [_key(wheel.sha256, interpreter) for wheel, _ in wheels]
-    absent = [number for number, key in enumerate(keys) if store.find(KIND, key) is None]
-    modules = {number: _modules(wheels[number][1], "lib") for number in absent}
-    made = _compile_all([module for number in absent for module in modules[number]], interpreter)
-    found: list[Entry] = []
-    for number, key in enumerate(keys):
-        mine = modules.get(number, ())
-
-        def make(folder: Path, mine: Sequence[Module] = mine) -> Iterable[StoredFile]:
-            return [
-                write_file(folder, cached_path(module.path, interpreter), made[module.path])
-                for module in mine
-                if module.path in made
-            ]
-
-        entry = store.folder(KIND, key, make)
-        found += [
-            Entry(file.path, 0o644, file.sha256, file.size, Stored(entry.folder / file.path)) for file in entry.files
-        ]
-    return tuple(found)
+    groups = {_key(wheel.sha256, interpreter): entries for wheel, entries in wheels}
+    stored = _known(groups, store)
+    if len(stored) < len(groups):
+        with store.alone(f"bytecode of {interpreter.identity}"):  # builds at once need not all compile the same
+            stored = _known(groups, store)
+            modules = {key: _modules(entries, "lib") for key, entries in groups.items() if key not in stored}
+            made = _compile_all([module for group in modules.values() for module in group], interpreter)
+            for key, group in modules.items():
+                paths = {cached_path(module.path, interpreter): made.get(module.path) for module in group}
+                stored[key] = _keep(key, paths, store)
+    return tuple(
+        Entry(file.path, 0o644, file.sha256, file.size, StoredSource(stored[key].folder / file.path))
+        for key in groups
+        for file in stored[key].files
+    )
 
 
 def of_author(entries: Iterable[Entry], interpreter: Interpreter, store: Store) -> tuple[Entry, ...]:
     """The compiled modules of the author's own files, each remembered by its content."""
-    modules = _modules(entries, "app")
-    keys = {module.path: _author_key(module, interpreter) for module in modules}
-    absent = [module for module in modules if store.find(KIND, keys[module.path]) is None]
-    made = _compile_all(absent, interpreter)
-    found: list[Entry] = []
-    for module in modules:
+    modules = {module.path: module for module in _modules(entries, "app")}
+    keys = {path: _author_key(module, interpreter) for path, module in modules.items()}
+    stored = _known(keys.values(), store)
+    made = _compile_all([modules[path] for path, key in keys.items() if key not in stored], interpreter)
+    for path, key in keys.items():
+        if key not in stored:
+            stored[key] = _keep(key, {"module.pyc": made.get(path)}, store)
+    return tuple(
+        Entry(
+            cached_path(path, interpreter), 0o644, file.sha256, file.size, StoredSource(stored[key].folder / file.path)
+        )
+        for path, key in keys.items()
+        for file in stored[key].files
+    )
 
-        def make(folder: Path, module: Module = module) -> Iterable[StoredFile]:
-            return [write_file(folder, "module.pyc", made[module.path])] if module.path in made else []
 
-        entry = store.folder(KIND, keys[module.path], make)
-        path = cached_path(module.path, interpreter)
-        found += [Entry(path, 0o644, file.sha256, file.size, Stored(entry.folder / file.path)) for file in entry.files]
-    return tuple(found)
+def _known(keys: Iterable[str], store: Store) -> dict[str, StoredEntry]:
+    """What the store has of these."""
+    found = ((key, store.find(KIND, key)) for key in keys)
+    return {key: entry for key, entry in found if entry is not None}
+
+
+def _keep(key: str, modules: Mapping[str, bytes | None], store: Store) -> StoredEntry:
+    """Store the modules that compiled; that none did is worth remembering too."""
+
+    def make(folder: Path) -> Iterable[StoredFile]:
+        return [write_file(folder, path, body) for path, body in modules.items() if body is not None]
+
+    return store.folder(KIND, key, make)
 
 
 def once(entries: Iterable[Entry]) -> tuple[Entry, ...]:
@@ -111,6 +123,8 @@ def _author_key(module: Module, interpreter: Interpreter) -> str:
 
 def _compile_all(modules: Sequence[Module], interpreter: Interpreter) -> dict[str, bytes]:
     """Bundle path to bytecode; sources that this Python does not take are left out."""
+    if not modules:
+        return {}
     small = sum(len(module.source) for module in modules) < _WORTH_A_PROCESS
     shares = _shares(modules, 1 if small else min(os.cpu_count() or 1, 8))
     made: dict[str, bytes] = {}
