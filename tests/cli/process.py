@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 START = "from mcp_packager.cli.main import main; main()"
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds until a child that does not end is a failure."""
 
 
