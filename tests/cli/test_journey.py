@@ -48,6 +48,7 @@ def home(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_every_document_parses_and_says_what_it_is(tmp_path: Path, home: dict[str, str]) -> None:
     document(["new", "word-tools"], 0, cwd=tmp_path, env=home)
     project = tmp_path / "word-tools"
