@@ -16,7 +16,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV
 
-PYTEST := $(BIN)/python -m pytest -q -n auto --dist loadgroup --durations 10
+PYTEST := $(BIN)/python -m pytest -q -n auto --dist loadgroup --durations 10 $(if $(CI),-rs)
 COVER  := --cov --cov-report=term:skip-covered --cov-fail-under=$(FLOOR)
 
 .PHONY: help setup packages parts demo test test-all lint format bench constraints schema clean

@@ -89,7 +89,7 @@ def _build(name: str, place: Place, runs: int, bar: float, before: Callable[[], 
 
 def _stages(document: Mapping[str, object]) -> Mapping[str, float]:
     match document:
-        case {"artifacts": [{"seconds": dict(seconds)}, *_]}:
+        case {"builds": [{"seconds": dict(seconds)}, *_]}:
             return {str(stage): float(value) for stage, value in seconds.items()}
         case _:
             raise ValueError(f"`mcp-pack build --json` names no seconds: {sorted(document)}")
