@@ -83,6 +83,11 @@ def run(command: Command, project: Path, env: Mapping[str, str]) -> str:
     return "\n".join(lines).strip("\n")
 
 
+def _kept(command: Command, printed: str) -> str:
+    """What stands there already, where nothing but ports and times would change."""
+    return command.printed if steady(printed) == steady(command.printed) else printed
+
+
 def _renewed(readme: str, printed: Iterator[str]) -> str:
     def block(found: re.Match[str]) -> str:
         shown = [
@@ -104,7 +109,7 @@ def main() -> None:
         ):
             own = {"MCP_PACK_HOME": f"{scratch}/home", **env}
             text = readme.read_text(encoding="utf-8")
-            printed = [run(command, project, own) for command in commands(text) if command.is_ours]
+            printed = [_kept(command, run(command, project, own)) for command in commands(text) if command.is_ours]
             readme.write_text(_renewed(text, iter(printed)), encoding="utf-8")
 
 
