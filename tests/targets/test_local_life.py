@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -207,6 +208,12 @@ def test_a_stale_lock_is_taken_over(deployed: Deployment) -> None:
         write_json(deployed.places.lock, holder)
         assert "bob@there holds the lock for deploy" in deployed.pack.run("destroy", "--yes", expect=(3,)).told
         write_json(deployed.places.lock, holder | {"expires": time.time() - 1})
+        deployed.pack.deploy()
+        assert not deployed.places.lock.exists()
+        # One that died on this machine holds nothing any more, however long its lease.
+        deployed.write("log_files = 2")
+        dead = {"host": platform.node(), "pid": os.getpid(), "birth": "1"}
+        write_json(deployed.places.lock, holder | dead)
         deployed.pack.deploy()
         assert not deployed.places.lock.exists()
     finally:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import re
 import secrets
+from dataclasses import replace
 from pathlib import Path
 
 from mcp_packager.errors import Place, Problem, WorldError
 from mcp_packager.files import locked, sync_folder, write_atomic
 from mcp_packager.target import Holder, RecordTakenError, Release
+from mcp_targets.local.supervisor.machine import birth
 
 _RECORD = re.compile(r"([1-9]\d*)\.json\Z")
 
@@ -58,7 +61,7 @@ def _read(path: Path) -> Release:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         return Release.from_json(document, where=str(path))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise WorldError(
             Problem(
                 f"the release record cannot be read: {type(error).__name__}",
@@ -69,7 +72,10 @@ def _read(path: Path) -> Release:
 
 
 class FileLock:
-    """The lock as a file, looked at and changed behind a gate that the system opens when its holder dies."""
+    """The lock as a file, looked at and changed behind a gate that the system opens when its holder dies.
+
+    It names the process that holds it, so that the lock of one that died on this machine has ended already.
+    """
 
     def __init__(self, path: Path, gate: Path) -> None:
         self._path = path
@@ -78,9 +84,13 @@ class FileLock:
     def read(self) -> Holder | None:
         """Who holds it; a file that makes no sense holds nothing."""
         try:
-            return Holder.from_json(json.loads(self._path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, KeyError, TypeError):
+            document = json.loads(self._path.read_text(encoding="utf-8"))
+            holder = Holder.from_json(document)
+            place, pid, born = document.get("host"), document.get("pid"), document.get("birth")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
+        died = place == platform.node() and isinstance(pid, int) and birth(pid) != born
+        return replace(holder, expires=0.0) if died else holder
 
     def swap(self, old: Holder | None, new: Holder | None) -> bool:
         """Put ``new`` in the place of ``old`` if that is still what is there."""
@@ -91,7 +101,8 @@ class FileLock:
             if new is None:
                 self._path.unlink(missing_ok=True)
             else:
-                write_atomic(self._path, json.dumps(new.as_json()).encode(), mode=0o600)
+                owner = {"host": platform.node(), "pid": os.getpid(), "birth": birth(os.getpid())}
+                write_atomic(self._path, json.dumps(new.as_json() | owner).encode(), mode=0o600)
             return True
 
 
