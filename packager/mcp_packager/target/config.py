@@ -29,7 +29,9 @@ def base_config(manifest: Manifest, target: str) -> dict[str, Any]:
         "concurrency": serve.concurrency,
         "allowed_hosts": list(serve.hosts),
         "allowed_origins": list(serve.origins),
-        "auth": None if serve.auth is None else serve.auth.model_dump(mode="json", exclude_defaults=True),
+        "auth": None
+        if serve.auth is None
+        else serve.auth.model_dump(mode="json", exclude_defaults=True, exclude={"insecure_public"}),
         "drain_delay": serve.drain,
     }
     return {
