@@ -1,7 +1,7 @@
 """From what a function returned to results in wire form."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pydantic_core
@@ -25,6 +25,8 @@ def tool_result(result: Any, outputs: Outputs | None) -> dict[str, Any]:
     """
     if isinstance(result, ToolResult):
         return _by_hand(result, outputs)
+    if isinstance(result, Iterator):
+        result = list(result)  # it can be read only once, and is needed twice
     answer: dict[str, Any] = {"content": blocks(result), "isError": False}
     if outputs is not None:
         answer["structuredContent"] = _structured(outputs, result)

@@ -5,7 +5,7 @@ import contextvars
 import logging
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -118,6 +118,17 @@ def test_results_are_those_of_the_sdk(make_app: MakeApp, function: Callable[...,
     wire = sdk.model_dump(by_alias=True, mode="json", exclude_none=True)
     wire.pop("resultType", None)
     assert called(make_app(), function.__name__) == wire
+
+
+def test_a_result_that_can_be_read_only_once(make_app: MakeApp) -> None:
+    @tool
+    def lazy() -> Iterable[int]:
+        """Be lazy."""
+        return (number for number in range(3))
+
+    answer = called(make_app(), "lazy")
+    assert value(answer) == {"result": [0, 1, 2]}
+    assert [block["text"] for block in answer["content"]] == ["0", "1", "2"]
 
 
 def test_content_of_every_kind(make_app: MakeApp, tmp_path: Path) -> None:
