@@ -48,7 +48,6 @@ def main() -> int:
         print(f"\nIt goes on running. To remove it:\n  cd {project}")
         print(f"  MCP_PACK_HOME={folder / 'releases'} {shutil.which('mcp-pack')} destroy --yes && rm -rf {folder}")
         return 0
-    print()
     _remove(project, folder)
     return 0
 
