@@ -91,37 +91,49 @@ def gone_within(pids: list[int], seconds: float) -> bool:
     return True
 
 
-@pytest.mark.parametrize("tool", ["spawn", "spawn_away"])
 @pytest.mark.parametrize("how", ["pipe closed", "server killed", "server asked to stop"])
-def test_programs_that_a_tool_started_end_with_the_server(server: StdioServer, tool: str, how: str) -> None:
-    server.call(tool)
-    child = server.receive()["result"]["structuredContent"]["result"]
-    assert alive(child)
+def test_programs_that_a_tool_started_end_with_the_server(server: StdioServer, how: str) -> None:
+    children = []
+    for tool in ("spawn", "spawn_away"):
+        server.call(tool)
+        children.append(server.receive()["result"]["structuredContent"]["result"])
+    assert all(map(alive, children))
     end(server, how)
     server.process.wait(LIMIT)
-    assert gone_within([child], LIMIT)
+    assert gone_within(children, LIMIT)
 
 
-@pytest.mark.parametrize("tool", ["block_thread", "block_loop", "hold_lock"])
-def test_a_tool_that_never_ends_does_not_keep_the_server(server: StdioServer, tool: str) -> None:
-    server.call(tool)
-    server.stdin.close()
-    server.process.wait(LIMIT)
+def test_a_tool_that_never_ends_does_not_keep_the_server(bundle: Path) -> None:
+    with contextlib.ExitStack() as running:
+        servers = []
+        for tool in ("block_thread", "block_loop", "hold_lock"):
+            servers.append(running.enter_context(stdio_server(bundle)))
+            servers[-1].initialize()
+            servers[-1].call(tool)
+        deadline = time.monotonic() + LIMIT
+        for server in servers:
+            server.stdin.close()
+        for server in servers:
+            server.process.wait(max(0.0, deadline - time.monotonic()))
 
 
-@pytest.mark.parametrize("tool", ["block_thread", "block_loop"])
-def test_a_blocked_server_still_obeys_the_signal(server: StdioServer, tool: str) -> None:
-    server.call(tool)
-    server.call("spawn", identity=2)
-    server.process.send_signal(signal.SIGTERM)
-    assert server.process.wait(LIMIT) == 0
+def test_a_blocked_server_still_obeys_the_signal(bundle: Path) -> None:
+    with contextlib.ExitStack() as running:
+        servers = []
+        for tool in ("block_thread", "block_loop"):
+            servers.append(running.enter_context(stdio_server(bundle)))
+            servers[-1].initialize()
+            servers[-1].call(tool)
+        for server in servers:
+            server.process.send_signal(signal.SIGTERM)
+        assert [server.process.wait(LIMIT) for server in servers] == [0, 0]
 
 
 def test_an_idle_server_ends_at_once_and_well(server: StdioServer) -> None:
     start = time.monotonic()
     server.stdin.close()
     assert server.process.wait(LIMIT) == 0
-    assert time.monotonic() - start < 1.0
+    assert time.monotonic() - start < 2.5
 
 
 def test_a_client_killed_outright_takes_the_server_along(bundle: Path, tmp_path: Path) -> None:
@@ -148,7 +160,8 @@ with stdio_server(Path({str(bundle)!r})) as server:
         client.wait()
         assert gone_within([server_pid, child], LIMIT)
     finally:
-        client.kill()
+        # First the keeper: it holds the client's pipes too.
+        for pid in (keeper, client.pid):
+            with contextlib.suppress(OSError):
+                os.kill(pid or client.pid, signal.SIGKILL)
         client.communicate()
-        with contextlib.suppress(OSError):
-            os.kill(keeper or client.pid, signal.SIGKILL)

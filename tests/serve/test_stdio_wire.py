@@ -6,11 +6,10 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.serve.process import ENVELOPE, LEGACY, command, make_bundle, stdio_server
+from tests.serve.process import ENVELOPE, make_bundle, stdio_server
 
 SOURCE = '''
 import os
@@ -138,21 +137,13 @@ def test_log_level_progress_and_updates_of_the_older_era(bundle: Path) -> None:
 
 
 def test_what_was_asked_right_before_the_end_is_answered(bundle: Path) -> None:
-    client = {"name": "test", "version": "1"}
-    messages: list[dict[str, Any]] = [
-        {
-            "id": 1,
-            "method": "initialize",
-            "params": {"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": client},
-        },
-        {"method": "notifications/initialized"},
-        {"id": 2, "method": "tools/call", "params": {"name": "shout", "arguments": {}}},
-    ]
-    text = "".join(json.dumps({"jsonrpc": "2.0", **message}) + "\n" for message in messages)
-    done = subprocess.run(
-        command(bundle), input=text, capture_output=True, text=True, encoding="utf-8", timeout=20, check=True
-    )
-    assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == [1, 2]
+    with stdio_server(bundle) as server:
+        server.initialize()
+        server.call("shout")
+        server.stdin.close()
+        assert server.receive()["id"] == 1
+        assert server.stdout.read() == b""
+        assert server.process.wait(10) == 0
 
 
 def test_a_line_that_is_no_message_ends_nothing(bundle: Path) -> None:

@@ -120,8 +120,3 @@ def test_the_shell_stands_before_it(server: HttpServer) -> None:
     assert server.request("POST", "/tools/", b"{}", {"host": "evil.test"})[0] == 421
     assert server.request("POST", "/tools", b"x" * 5000)[0] == 413
     assert server.request("GET", "/extra")[::2] == (200, b"extra")
-
-
-def test_it_stops_like_any_other(bundle: Path) -> None:
-    with http_server(bundle) as running:
-        assert running.stop() == 0
