@@ -71,7 +71,12 @@ class Caller:
         filled = await fill(call.roles, call.resolvers, values, filling)
         if isinstance(filled, InputRequired):
             return filled
-        return await self._timed(call, {**values, **filled}, limit)
+        result = await self._timed(call, {**values, **filled}, limit)
+        if isinstance(result, InputRequired) and call.resolvers.by_identity:
+            # A call has one state to send around: resolvers and the function would overwrite each other's.
+            msg = "the function returned InputRequired, and its parameters use Resolve(…)"
+            raise RuntimeError(msg)
+        return result
 
     async def _timed(self, call: Call, values: Mapping[str, Any], limit: float | None) -> Any:
         if limit is None:

@@ -154,7 +154,11 @@ class _Desk:
             self._report(place, out)
         elif call is not None and self._new(common, self.tools, common.name, "tool"):
             call = self._schema(declaration, call)
-            asks = call.resolvers.ask or InputRequired in signature.arms(read.returns)
+            by_hand = InputRequired in signature.arms(read.returns)
+            if by_hand and call.resolvers.by_identity:
+                what = f"tool {common.name!r} returns InputRequired, and its parameters use Resolve(…)"
+                self._report(place, Flaw(what, "ask in one of the two ways: a call has one state to send around"))
+            asks = call.resolvers.ask or by_hand
             ready = declaration._replace(common=common)
             definition = definitions.tool(ready, call.inputs.schema, None if out is None else out.schema)
             self.tools[common.name] = ToolPlan(ready, call, out, definition, asks)

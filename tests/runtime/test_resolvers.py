@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel
 
-from mcp_tool import Ask, Context, Resolve, tool
+from mcp_tool import Ask, Context, InputRequired, Resolve, tool
 from mcp_tool.app import App
 from mcp_tool.errors import ContractProblem
 from mcp_tool.wire import InProcess
@@ -48,6 +48,24 @@ class TestGraph:
 
         answer = called(make_app(), "use", InProcess(request_id=5), text="t")
         assert (text(answer), len(runs)) == ("1 1 5 t", 1)
+
+    def test_asking_in_two_ways_at_once(self, make_app: MakeApp, problems: Problems) -> None:
+        @tool
+        def hidden(a: Annotated[int, Resolve(fine_too)]) -> Any:
+            """Ask without saying so."""
+            return InputRequired(state="mine")
+
+        answer = called(make_app(), "hidden", InProcess())
+        assert (answer["isError"], text(answer)) == (True, "Error executing tool hidden")
+
+        @tool
+        def open_(a: Annotated[int, Resolve(fine_too)]) -> str | InputRequired:
+            """Ask in two ways."""
+            return ""
+
+        assert [problem.what for problem in problems()] == [
+            "tool 'open_' returns InputRequired, and its parameters use Resolve(…)"
+        ]
 
     def test_everything_wrong_with_it(self, problems: Problems) -> None:
         def needs_more(missing: int) -> int:
