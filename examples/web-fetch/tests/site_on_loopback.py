@@ -2,7 +2,7 @@
 
 import gzip
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
@@ -28,17 +28,17 @@ class _Site(BaseHTTPRequestHandler):
             case "/latin":
                 self._answer("<p>café</p>".encode("latin-1"), "text/html; charset=iso-8859-1")
             case "/to":
-                self._answer(b"", "text/plain", 302, location=query)
+                self._answer(b"", "text/plain", 302, extra={"location": query})
             case "/loop":
-                self._answer(b"", "text/plain", 302, location="/loop")
+                self._answer(b"", "text/plain", 302, extra={"location": "/loop"})
             case "/json":
-                self._answer(b'{"a":[1,2]}', "application/json", **{"set-cookie": "session=1; Path=/"})
+                self._answer(b'{"a":[1,2]}', "application/json", extra={"set-cookie": "session=1; Path=/"})
             case "/picture":
                 self._answer(b"\x89PNG", "image/png")
             case "/zipped":
-                self._answer(gzip.compress(HOME.encode()), "text/html", **{"content-encoding": "gzip"})
+                self._answer(gzip.compress(HOME.encode()), "text/html", extra={"content-encoding": "gzip"})
             case "/bomb":
-                self._answer(gzip.compress(b"0" * 50_000_000), "text/plain", **{"content-encoding": "gzip"})
+                self._answer(gzip.compress(b"0" * 50_000_000), "text/plain", extra={"content-encoding": "gzip"})
             case "/large":
                 self._answer(b"line of text\n" * 40_000, "text/plain")
             case "/silent":
@@ -49,9 +49,9 @@ class _Site(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
         """Say nothing."""
 
-    def _answer(self, body: bytes, kind: str, status: int = 200, **headers: str) -> None:
+    def _answer(self, body: bytes, kind: str, status: int = 200, extra: Mapping[str, str] | None = None) -> None:
         self.send_response(status)
-        for name, value in {"content-type": kind, "content-length": str(len(body)), **headers}.items():
+        for name, value in {"content-type": kind, "content-length": str(len(body)), **(extra or {})}.items():
             self.send_header(name, value)
         self.end_headers()
         try:
@@ -74,15 +74,19 @@ class Site:
 @contextmanager
 def running_site() -> Iterator[Site]:
     """Serve until the block ends."""
-    handler = type("Site", (_Site,), {"seen": [], "never": threading.Event()})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+
+    class Handler(_Site):
+        seen: ClassVar[list[tuple[str, dict[str, str]]]] = []
+        never = threading.Event()
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        yield Site(server.server_port, handler.seen)
+        yield Site(server.server_port, Handler.seen)
     finally:
-        handler.never.set()
+        Handler.never.set()
         server.shutdown()
         server.server_close()
         thread.join()

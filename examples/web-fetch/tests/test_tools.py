@@ -24,7 +24,8 @@ def test_a_page_as_it_is(site: Site) -> None:
 
 
 def test_a_long_page_comes_in_pieces(site: Site) -> None:
-    pieces, start = "", 0
+    pieces = ""
+    start: int | None = 0
     while start is not None:
         answer = TOOLS.call(fetch, url=site.url("/large"), start=start, max_characters=100_000)
         pieces += answer["text"]

@@ -112,8 +112,9 @@ def monthly_chart(
     monthly = _monthly(source, first, last, group)
     series = [chart.Series(name, [float(value) for value in values]) for name, values in monthly.split.items()]
     series = series or [chart.Series("Revenue", [float(value) for value in monthly.revenue])]
-    averages = [chart.Series(f"{average}-month average", moving_average(monthly.revenue, average))] if average else []
-    period = f"{monthly.months[0]:%B %Y} to {monthly.months[-1]:%B %Y}"
+    named = f"{average}-month average" + (" of the total" if group and isinstance(chosen, Lines) else "")
+    averages = [chart.Series(named, moving_average(monthly.revenue, average))] if average else []
+    period = " to ".join(dict.fromkeys(f"{month:%B %Y}" for month in (monthly.months[0], monthly.months[-1])))
     return Image(
         data=chart.draw(
             chart.Chart(
