@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from mcp_tool import plans, registry
 from mcp_tool.app import App
@@ -14,6 +15,10 @@ from mcp_tool.registry import Registry
 from mcp_tool.settings import Values
 
 MakeApp = Callable[..., App]
+
+# A busy machine is no failure.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 @pytest.fixture(autouse=True)

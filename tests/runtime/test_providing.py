@@ -1,6 +1,7 @@
 """What is made once per process: settings from the environment and secrets, and `@provide` functions."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,8 +11,10 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 
 from mcp_tool import Provided, Settings, ToolError, plans, provide, tool
 from mcp_tool.app import App
+from mcp_tool.config import Config
 from mcp_tool.errors import ContractProblem, EntrypointError, SettingsError
 from mcp_tool.registry import Registry
+from mcp_tool.serve import environment
 from mcp_tool.settings import Values, build
 from mcp_tool.wire import InProcess
 from tests.runtime.conftest import MakeApp
@@ -55,6 +58,16 @@ class TestSettings:
         assert (made.token, made.key_file) == ("t0ken", secret)
         assert build(Limits, filled({"API_KEY_FILE": str(secret)})).api_key.get_secret_value() == "t0ken"
         assert set(values.secret_texts()) == {"k", "t0ken"}
+
+    def test_a_secret_handed_over_as_a_file(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The author's variable holds the file's path; settings hold what they ask for."""
+        monkeypatch.setenv("TOKEN", "t0ken")
+        monkeypatch.setenv("KEY_FILE", "k3y")
+        declared = {name: {"as": "file"} for name in ("TOKEN", "KEY_FILE")}
+        references = environment.enter(Config.model_validate({"schema": 1}), {"secrets": declared})
+        made = build(Files, Values(os.environ, references))
+        assert made.token == Path(os.environ["TOKEN"]).read_text(encoding="utf-8") == "t0ken"
+        assert made.key_file == Path(os.environ["KEY_FILE"])
 
     def test_what_is_missing_is_named_all_at_once(self) -> None:
         class Two(Settings):

@@ -52,6 +52,7 @@ def enter(config: Config, tool: Mapping[str, Any]) -> Mapping[str, Mapping[str, 
             os.environ[name] = value
         else:
             os.environ[name] = str(reference.file or _private_file(name, value))
+            found[name] = {"file": os.environ[name]}
     if missing:
         raise StartProblem(
             f"required secrets have no value: {', '.join(sorted(missing))}",
