@@ -41,7 +41,7 @@ def fixture_bundle(folder: Path) -> Path:
     """The conformance fixture as a bundle."""
     folder.mkdir(parents=True)
     (folder / "app").symlink_to(Path(__file__).parents[1] / "conformance" / "fixture")
-    document = {"schema": 1, "name": "conformance-fixture", "version": "1.0.0", "entrypoint": "server"}
+    document = {"schema": 1, "name": "conformance-fixture", "version": "1.0.0", "entrypoint": "everything"}
     document |= {"title": "Conformance", "instructions": "Call what you like", "description": "A fixture"}
     (folder / "tool.json").write_text(json.dumps(document), encoding="utf-8")
     return folder

@@ -75,9 +75,16 @@ class _Uvicorn(uvicorn.Server):
     """uvicorn whose end is ours to arrange; left alone it drops older clients' streams and dies of the signal."""
 
     def __init__(
-        self, config: uvicorn.Config, shell: Shell, close_listens: Callable[[], None], ready: Callable[[], None]
+        self,
+        config: uvicorn.Config,
+        shell: Shell,
+        close_listens: Callable[[], None],
+        ready: Callable[[], None],
+        *,
+        handed_over: bool,
     ) -> None:
         super().__init__(config)
+        self._handed_over = handed_over
         self._shell = shell
         self._close_listens = close_listens
         self._ready = ready
@@ -100,7 +107,7 @@ class _Uvicorn(uvicorn.Server):
             settings = self._shell.settings
             # From here, so that it also ends a server whose event loop a tool blocks.
             cut_off_after(settings.drain_delay + settings.drain + _AFTER_DRAIN)
-            loop.call_soon_threadsafe(loop.call_later, settings.drain_delay, self._finish)
+            loop.call_soon_threadsafe(self._wind_down, settings.drain_delay)
 
         before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
@@ -108,6 +115,14 @@ class _Uvicorn(uvicorn.Server):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    def _wind_down(self, delay: float) -> None:
+        if self._handed_over:
+            # Somebody else accepts on these sockets by now. What was accepted here is answered within the delay, so
+            # that no connection is closed while its first request is on the way.
+            for server in self.servers:
+                server.close()
+        asyncio.get_running_loop().call_later(delay, self._finish)
 
     def _finish(self) -> None:
         self._close_listens()
@@ -120,8 +135,14 @@ async def serve(
     sockets: Sequence[socket.socket],
     close_listens: Callable[[], None],
     ready: Callable[[], None],
+    *,
+    handed_over: bool = False,
 ) -> None:
-    """Serve until SIGTERM or SIGINT; returns when the last call is answered or its time is over."""
+    """Serve until SIGTERM or SIGINT; returns when the last call is answered or its time is over.
+
+    Sockets that were `handed_over` are left to their next server at once; others accept during `drain_delay` too,
+    since a load balancer takes a while to notice.
+    """
     AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]  # sse_starlette leaves it untyped
     settings: Serve = shell.settings
     config = uvicorn.Config(
@@ -139,7 +160,8 @@ async def serve(
     )
     # Entered here, not by uvicorn, which would print a traceback of its own where it fails.
     async with lifespan:
-        await _Uvicorn(config, shell, close_listens, ready).serve(sockets=list(sockets))
+        server = _Uvicorn(config, shell, close_listens, ready, handed_over=handed_over)
+        await server.serve(sockets=list(sockets))
 
 
 def new_loop() -> asyncio.AbstractEventLoop:

@@ -116,15 +116,15 @@ def _server(app: "App", tool: Mapping[str, Any], contract: Mapping[str, Any], *,
         return await app.get_prompt(params.name, params.arguments or {}, exchange(context))
 
     @_speaking_rpc
-    async def complete(context: Context, params: types.CompleteRequestParams) -> dict[str, Any]:  # noqa: ARG001
+    async def complete(context: Context, params: types.CompleteRequestParams) -> dict[str, Any]:  # noqa: ARG001 - the SDK calls it so
         wire = params.model_dump(by_alias=True, mode="json", exclude_none=True)
         return await app.complete(wire["ref"], wire["argument"], wire.get("context") or {})
 
-    async def set_level(context: Context, params: types.SetLevelRequestParams) -> dict[str, Any]:  # noqa: ARG001
+    async def set_level(context: Context, params: types.SetLevelRequestParams) -> dict[str, Any]:  # noqa: ARG001 - the SDK calls it so
         log_level.level = params.level
         return {}
 
-    async def accept(context: Context, params: Any) -> dict[str, Any]:  # noqa: ARG001
+    async def accept(context: Context, params: Any) -> dict[str, Any]:  # noqa: ARG001 - the SDK calls it so
         # Older versions subscribe per connection; without sessions there is nothing to keep, and on
         # stdio the one client gets every update.
         return {}
@@ -164,7 +164,7 @@ def _speaking_rpc(handler: Handler) -> Handler:
 def _listing(answers: Mapping[str, Any], method: str) -> Handler:
     legacy, modern = answers["legacy"][method], _unstamped(answers[MODERN][method])
 
-    async def listing(context: Context, params: Any) -> dict[str, Any]:  # noqa: ARG001
+    async def listing(context: Context, params: Any) -> dict[str, Any]:  # noqa: ARG001 - the SDK calls it so
         return dict(modern if context.protocol_version in MODERN_PROTOCOL_VERSIONS else legacy)
 
     return listing
@@ -173,7 +173,7 @@ def _listing(answers: Mapping[str, Any], method: str) -> Handler:
 def _answering(answer: Mapping[str, Any]) -> Handler:
     ready = _unstamped(answer)
 
-    async def answering(context: Context, params: Any) -> dict[str, Any]:  # noqa: ARG001
+    async def answering(context: Context, params: Any) -> dict[str, Any]:  # noqa: ARG001 - the SDK calls it so
         return dict(ready)
 
     return answering

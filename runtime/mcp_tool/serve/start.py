@@ -108,7 +108,14 @@ def _serve_http(request: Request) -> None:
 
     async def run() -> None:
         async with served.running():
-            await http.serve(outer, inner.router.lifespan_context(inner), sockets, served.close_listens, ready)
+            await http.serve(
+                outer,
+                inner.router.lifespan_context(inner),
+                sockets,
+                served.close_listens,
+                ready,
+                handed_over=bool(request.descriptors),
+            )
 
     with asyncio.Runner(loop_factory=http.new_loop) as runner:
         runner.run(run())

@@ -64,7 +64,7 @@ def _mcp_server(server: MCPServer[Any]) -> Served:
         )
 
     # The SDK has no public way to its low-level server, which alone takes streams that are not sys.stdin's.
-    return Served(server._lowlevel_server, application, contextlib.nullcontext)  # noqa: SLF001
+    return Served(server._lowlevel_server, application, contextlib.nullcontext)  # noqa: SLF001 - see above
 
 
 def _is_fastmcp(candidate: object) -> bool:
@@ -83,5 +83,5 @@ def _fastmcp(candidate: Any) -> Served:
         return server.http_app(path=settings.path, stateless_http=True, host_origin_protection=False)
 
     # Over HTTP its application enters the same lifespan once more; FastMCP counts.
-    running: Callable[[], AbstractAsyncContextManager[object]] = server._lifespan_manager  # noqa: SLF001
-    return Served(server._mcp_server, application, running)  # noqa: SLF001
+    running: Callable[[], AbstractAsyncContextManager[object]] = server._lifespan_manager  # noqa: SLF001 - what its own stdio server enters
+    return Served(server._mcp_server, application, running)  # noqa: SLF001 - as above
