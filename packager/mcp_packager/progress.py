@@ -23,7 +23,7 @@ class Silent:
     """Shows nothing."""
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
+    def stage(self, name: str) -> Iterator[None]:  # noqa: ARG002 - the protocol names it
         """Do the work, say nothing."""
         yield
 
