@@ -129,7 +129,7 @@ class Daemon:
                 if found["failed"] == revision or found["state"] in {"crashed", "failed"}:
                     return found
                 arrived = found["revision"] == revision and found["coming"] is None and not found.get("yielding")
-                if arrived and found["state"] in {"running", "stopped"} and (revision or not found["going"]):
+                if arrived and found["state"] in {"running", "stopped"}:
                     return found
             if not self.alive():
                 raise WorldError(

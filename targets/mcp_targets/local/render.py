@@ -26,8 +26,8 @@ SUPERVISOR: Final = Key("supervisor", "supervisor")
 CANDIDATE: Final = Key("server", "candidate")
 SERVER: Final = Key("server", "server")
 
-_DRAIN_DELAY: Final = 0.3
-"""Seconds in which clients of the old server are told to connect anew. No load balancer needs longer to notice."""
+_DRAIN_DELAY: Final = 1.0
+"""Seconds in which clients of the old server are told to connect anew, on a machine that has other things to do too."""
 
 
 def resources(request: DesiredInput, options: Options) -> tuple[Resource, ...]:

@@ -40,7 +40,7 @@ SUPPORT: Final[Mapping[str, Support]] = {
     "serve.concurrency": HONOURS,
     "serve.hosts": HONOURS,
     "serve.origins": HONOURS,
-    "serve.drain": maps("0.3 s: no load balancer has to notice"),
+    "serve.drain": maps("1 s: no load balancer has to notice"),
     "serve.auth": HONOURS,
     "resources.cpu": _NOT_LIMITED,
     "resources.memory": _NOT_LIMITED,
