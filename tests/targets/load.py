@@ -17,6 +17,12 @@ from mcp import Client
 _AT_ONCE = 4
 
 
+def _leaves(error: BaseException) -> str:
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(_leaves(inner) for inner in error.exceptions)
+    return repr(error) if error.__cause__ is None else f"{error!r} from {error.__cause__!r}"
+
+
 async def _one(url: str, mode: str, done: threading.Event, seen: Counter[str], failed: list[str]) -> None:
     while not done.is_set():
         try:
@@ -25,7 +31,7 @@ async def _one(url: str, mode: str, done: threading.Event, seen: Counter[str], f
                     answer = await client.call_tool("greet", {"name": "you"})
                     seen[answer.content[0].text] += 1  # type: ignore[union-attr]  # the tool answers with text
         except Exception as error:  # noqa: BLE001  # whatever the client's user would see
-            failed.append(f"{time.time():.3f} {type(error).__name__}: {error}")
+            failed.append(f"{time.time():.3f} {_leaves(error)}")
 
 
 async def main(url: str, mode: str) -> None:
