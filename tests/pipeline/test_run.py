@@ -50,7 +50,7 @@ def answer(port: int, wanted: str, process: subprocess.Popen[bytes]) -> str:
     while time.monotonic() < deadline and process.poll() is None:
         with contextlib.suppress(PackError):
             result = McpClient(f"http://127.0.0.1:{port}/mcp", timeout=5).call_tool("shout", {"text": "abc"})
-            said = result["content"][0]["text"]
+            said = str(result["content"][0]["text"])
             if said == wanted:
                 return said
         time.sleep(0.05)
