@@ -117,16 +117,30 @@ class _Uvicorn(uvicorn.Server):
                 signal.signal(number, handler)
 
     def _wind_down(self, delay: float) -> None:
+        loop = asyncio.get_running_loop()
         if self._handed_over:
             # Somebody else accepts on these sockets by now. What was accepted here is answered within the delay, so
             # that no connection is closed while its first request is on the way.
             for server in self.servers:
-                server.close()
-        asyncio.get_running_loop().call_later(delay, self._finish)
+                _stop_accepting(server, loop)
+        loop.call_later(delay, self._finish)
 
     def _finish(self) -> None:
         self._close_listens()
         self.should_exit = True
+
+
+def _stop_accepting(server: asyncio.Server, loop: asyncio.AbstractEventLoop) -> None:
+    """Accept no further connection, and lose none that was accepted a moment ago.
+
+    asyncio's `Server.close` drops those whose transport is not made yet: `_attach` refuses them, and the client sees
+    a reset (CPython 3.11, asyncio/base_events.py). uvloop accepts and makes the transport in one step.
+    """
+    if isinstance(loop, asyncio.SelectorEventLoop):
+        for listening in server.sockets:
+            loop.remove_reader(listening.fileno())
+    else:
+        server.close()
 
 
 async def serve(
