@@ -8,7 +8,7 @@ SOURCES := packager targets runtime tests benchmarks docs/demo.py
 # -n: one worker a core. TESTS and ARGS narrow a run: make test TESTS=tests/house ARGS=-x
 TESTS  ?= tests
 ARGS   ?=
-FLOOR  := 70
+FLOOR  := 79
 
 export UV_PYTHON_DOWNLOADS := never
 export UV_COMPILE_BYTECODE := 1

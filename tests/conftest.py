@@ -53,7 +53,9 @@ def _clean_environment(session: Path) -> None:
         if _FOREIGN.match(name) and name not in _KEPT:
             del os.environ[name]
     # Children compile as they do for users; where a machine switches that off, every start would take twice as long.
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    # The same for PYTHONUNBUFFERED and whatever else would make this machine's Python another than a user's.
+    for name in [name for name in os.environ if name.startswith("PYTHON")]:
+        del os.environ[name]
     os.environ.pop("FORCE_COLOR", None)
     for name in ("home", "store", "data"):
         (session / name).mkdir()

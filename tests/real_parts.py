@@ -111,6 +111,8 @@ def python(minor: str) -> Path:
 
 PARTS: Mapping[str, Callable[[], Path]] = MappingProxyType(
     {
+        "bash": lambda: _program("bash", "install bash"),
+        "fish": lambda: _program("fish", "install fish"),
         "git": git,
         "node": node,
         "node-modules": node_modules,
@@ -120,6 +122,7 @@ PARTS: Mapping[str, Callable[[], Path]] = MappingProxyType(
         "python3.13": lambda: python("3.13"),
         "python3.14": lambda: python("3.14"),
         "redis": redis,
+        "zsh": lambda: _program("zsh", "install zsh"),
     }
 )
 """Every part by the name that the ``real`` marker uses."""

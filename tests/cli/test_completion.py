@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests import real_parts
 from tests.cli.process import run
 
 MANIFEST = '[tool]\nname = "notes"\nentrypoint = "notes"\n[target.local]\n[stage.prod]\n[stage.staging]\n'
@@ -59,11 +59,11 @@ def test_the_stages_are_those_of_the_named_project(project: Path, tmp_path_facto
     assert complete("status", "--project", str(project), "--stage", "pro", cwd=elsewhere) == ["prod"]
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+@pytest.mark.parametrize(
+    "shell", [pytest.param(name, marks=pytest.mark.real(name)) for name in ("bash", "zsh", "fish")]
+)
 def test_the_shell_reads_the_script(shell: str) -> None:
-    found = shutil.which(shell)
-    if found is None:
-        pytest.skip(f"{shell} is not on this machine")
+    found = real_parts.PARTS[shell]()
     script = run("completion", shell).stdout
     done = subprocess.run([found, "-n", "-c", script], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

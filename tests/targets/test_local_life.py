@@ -179,7 +179,7 @@ def test_a_log_is_kept_short(deployed: Deployment) -> None:
         wait_for(lambda: log.stat().st_size < 1_000_000)
         assert log.with_name("server.log.1").stat().st_size > 1_000_000
         greeting(deployed.pack.url())
-        assert "tools/call" in log.read_text()
+        wait_for(lambda: "tools/call" in log.read_text())
     finally:
         deployed.write("")
 

@@ -2,7 +2,9 @@
 
 import asyncio
 import gc
+import io
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +45,7 @@ class Request:
 
 def serve(request: Request) -> NoReturn:
     """Serve until the client or the system ends it; never returns. A start that fails exits 1 with one line."""
+    _show_prints_at_once()
     try:
         match request.transport:
             case "stdio":
@@ -65,6 +68,12 @@ def serve(request: Request) -> NoReturn:
         _unexpected(error).report()
         _leave(1)
     _leave(0)
+
+
+def _show_prints_at_once() -> None:
+    # Into a file or a pipe Python prints in blocks, and the last one is lost when the process is ended from outside.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
 
 
 def _unexpected(error: Exception) -> StartProblem:
