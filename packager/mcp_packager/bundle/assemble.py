@@ -68,7 +68,7 @@ def assemble(
     _refuse_shadowed(app, library)
     entries = [*library, *app, inline("tool.json", canonical(tool_document))]
     if contract_document is not None:
-        entries.append(inline("contract.json", canonical(contract_document)))
+        entries.append(inline("contract.json", ready(contract_document)))
     if compiling is not None:
         with told.stage("bytecode"):
             entries += bytecode.once(bytecode.of_wheels(unpacked, compiling, shared))
@@ -82,6 +82,11 @@ def app_entries(files: AuthorFiles) -> Iterable[Entry]:
         data = file.read()
         digest = hashlib.sha256(data).hexdigest()
         yield Entry(f"app/{file.path}", file.mode, digest, len(data), ProjectFile(file.source))
+
+
+def ready(document: Mapping[str, Any]) -> bytes:
+    """JSON without spaces, keys in the order they have: the answers in a contract are sent as they stand."""
+    return (json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n").encode()
 
 
 def canonical(document: Mapping[str, Any]) -> bytes:

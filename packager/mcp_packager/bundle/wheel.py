@@ -1,10 +1,10 @@
 """A bundle as a wheel that ``uvx --from FILE NAME`` or ``pipx run --spec FILE NAME`` serves over stdio.
 
-The author's import root and ``mcp_tool`` lie at the top, a private package holds ``tool.json`` and
-``contract.json``, and the console script has the tool's name. Nothing of mcp-pack need be published: what the
-tool and the runtime depend on directly is required at exactly the versions of the bundle; what those depend on is
-left to the installer, because it may run on another platform. Members are stored, not deflated: deflate's bytes
-differ between builds of zlib, and the wheel shall not.
+The author's import root and ``mcp_tool`` lie at the top. A private package holds ``tool.json``, ``contract.json`` and
+``[env]``, as defaults that the client's own environment overrides. The console script has the tool's name. Nothing of
+mcp-pack need be published: what the tool and the runtime depend on directly is required at exactly the versions of the
+bundle; what those depend on is left to the installer, because it may run on another platform. Members are stored, not
+deflated: deflate's bytes differ between builds of zlib, and the wheel shall not.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mcp_packager.bundle.assemble import canonical
 from mcp_packager.bundle.entries import Bundle, content
 from mcp_packager.errors import Place, Problem, UserError
 from mcp_packager.files import write_atomic, writing
@@ -57,6 +58,7 @@ def write_wheel(bundle: Bundle, manifest: Manifest, output: Path) -> Path:
                 raise UserError(_taken(private))
             members[inner] = (entry.mode, content(entry))
     members[f"{private}/__init__.py"] = (0o644, _LAUNCHER.encode())
+    members[f"{private}/config.json"] = (0o644, canonical({"schema": 1, "env": dict(manifest.contract_env)}))
     info = f"{name}-{version}.dist-info"
     tag = _tag(bundle.platform) if any(path.endswith((".so", ".pyd", ".dylib")) for path in members) else "py3-none-any"
     members[f"{info}/METADATA"] = (0o644, _metadata(bundle, manifest).encode())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcp_packager.errors import Problem, WorldError
 from mcp_packager.interpreters import Interpreter
-from mcp_packager.lock import credentials
+from mcp_packager.lock import credentials, uv
 from mcp_packager.lock.document import Lock
 from mcp_packager.platforms import Platform
 from mcp_packager.process import run
@@ -51,13 +51,10 @@ def test_library(
 def _install(
     folder: Path, wanted: Iterable[str], pins: Iterable[str], interpreter: Interpreter, project: Path
 ) -> Iterable[StoredFile]:
-    from uv import find_uv_bin
-
     constraints = folder / "constraints.txt"
     constraints.write_text("".join(f"{pin}\n" for pin in pins), encoding="utf-8")
-    env = {name: value for name, value in os.environ.items() if name not in {"UV_PYTHON", "VIRTUAL_ENV"}}
-    env |= {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1", "NO_COLOR": "1", "UV_COMPILE_BYTECODE": "1"}
-    command = [find_uv_bin(), "pip", "install", "--python", str(interpreter.path), "--target", str(folder / "lib")]
+    env = uv.environment() | {"UV_COMPILE_BYTECODE": "1"}
+    command = [uv.program(), "pip", "install", "--python", str(interpreter.path), "--target", str(folder / "lib")]
     command += ["--link-mode", "copy", "--only-binary", ":all:", "-c", str(constraints), *wanted]
     done = run(command, cwd=project, env=env, secrets=credentials.values(project, os.environ))
     constraints.unlink()

@@ -56,7 +56,8 @@ def _notes(manifest: Manifest, contract: Contract, untracked: tuple[str, ...]) -
     if untracked:
         yield f"files that git does not track go along: {', '.join(untracked)}"
     asking = [tool["name"] for tool in contract.document["tools"] if tool.get("asks")]
-    if asking:
+    # Of another library's server nobody can say beforehand which tools ask.
+    if asking and ":" not in manifest.tool.entrypoint:
         yield (
             f"tools that ask the user: {', '.join(asking)}; over HTTP a client of the older era cannot be asked and "
             "gets the question's default, else an error that says why"

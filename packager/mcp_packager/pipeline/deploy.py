@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from mcp_packager import engine
 from mcp_packager.contract import ContractChange, needs_major
 from mcp_packager.errors import Problem, UserError
-from mcp_packager.manifest.verification import VerifyCall
 from mcp_packager.pipeline.build import Built, build_one
 from mcp_packager.pipeline.place import comparison, verified, world_of
 from mcp_packager.pipeline.prepare import Prepared, prepare
@@ -16,7 +15,6 @@ from mcp_packager.pipeline.project import Aim, Project, open_project
 from mcp_packager.pipeline.requests import ChangeLine, Comparison, DeployReport, PlanReport, Request
 from mcp_packager.target import (
     Action,
-    Call,
     DesiredInput,
     Intent,
     Lifetime,
@@ -24,6 +22,7 @@ from mcp_packager.target import (
     Release,
     World,
     base_config,
+    calls_of,
     held_contract,
     identity_of,
 )
@@ -144,19 +143,8 @@ def _intent(prepared: Prepared, built: Built) -> Intent:
         config=config,
         contract=held_contract(prepared.contract.document),
         resources=desired,
-        calls=tuple(_call(call) for call in manifest.verify),
+        calls=calls_of(manifest),
         keep=getattr(aim.options, "keep", 5),
-    )
-
-
-def _call(call: VerifyCall) -> Call:
-    return Call(
-        tool=call.tool,
-        arguments=dict(call.arguments),
-        error=call.expect.error,
-        contains=call.expect.contains,
-        structured=call.expect.structured,
-        timeout=call.timeout,
     )
 
 

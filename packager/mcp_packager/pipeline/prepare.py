@@ -7,7 +7,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mcp_packager import registry
 from mcp_packager.bundle import AuthorFiles, Bundle, assemble, author_files, canonical, environment
@@ -114,14 +113,14 @@ def extract_contract(
         "library": library.parent.name,
         "app": [[entry.path, entry.sha256] for entry in entries],
         "tool": tool,
-        "env": dict(manifest.base_env),
+        "env": dict(manifest.contract_env),
         "secrets": secrets,
         "python": interpreter.identity,
     }
     key = hashlib.sha256(canonical(facts)).hexdigest()
     known = store.record("contracts", key)
     if isinstance(known, dict):
-        return Contract.from_document(known)
+        return Contract.from_document(json.loads(known["text"]))
     with progress.stage("contract"), store.scratch() as folder:
         write_tree(entries, folder)
         (folder / "app").mkdir(exist_ok=True)
@@ -131,13 +130,14 @@ def extract_contract(
                 lib=library,
                 app=folder / "app",
                 tool=tool,
-                env=dict(manifest.base_env),
+                env=dict(manifest.contract_env),
                 secrets=secrets,
                 limit=EXTRACT_SECONDS,
                 shown=import_root(manifest),
             )
         )
-    store.remember("contracts", key, plain(contract.document))
+    # As text: the answers inside are ready for the wire, to the order of their keys.
+    store.remember("contracts", key, {"text": json.dumps(contract.document, ensure_ascii=False)})
     return contract
 
 
@@ -145,9 +145,3 @@ def import_root(manifest: Manifest) -> Path:
     """Where the author's code is imported from: ``src`` if there is one, else the project's folder."""
     source = manifest.project / "src"
     return source if source.is_dir() else manifest.project
-
-
-def plain(document: Mapping[str, Any]) -> dict[str, Any]:
-    """A document as plain JSON data of its own."""
-    copied: dict[str, Any] = json.loads(json.dumps(document))
-    return copied

@@ -25,11 +25,12 @@ def open_paths(bundle: Path) -> None:
         site.addsitedir(str(library))
 
 
-def enter(config: Config, tool: Mapping[str, Any]) -> Mapping[str, Mapping[str, str]]:
+def enter(config: Config, tool: Mapping[str, Any], *, defaults: bool = False) -> Mapping[str, Mapping[str, str]]:
     """Set the environment for the author's code and read the declared secrets.
 
     A secret declared `as: "env"` is an environment variable of its name; one declared `as: "file"` has its path
-    there. The values of variables come from the config, which wins over what the process was started with.
+    there. The values of variables come from the config, which wins over what the process was started with unless
+    it holds only `defaults`.
 
     Returns:
         Where the value of each declared secret stands: `{"env": NAME}` or `{"file": path}`.
@@ -37,7 +38,7 @@ def enter(config: Config, tool: Mapping[str, Any]) -> Mapping[str, Mapping[str, 
     Raises:
         StartProblem: Required secrets are missing; all of them are named, none is shown.
     """
-    os.environ.update(config.env)
+    os.environ.update({name: value for name, value in config.env.items() if not defaults or name not in os.environ})
     found: dict[str, Mapping[str, str]] = {}
     missing: list[str] = []
     for name, declared in (tool.get("secrets") or {}).items():

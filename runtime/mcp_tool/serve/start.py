@@ -136,13 +136,13 @@ def _load(request: Request) -> tuple["Config", "Served"]:
     from mcp_tool import config as configuration
     from mcp_tool.serve import environment, log
 
-    # A wheel carries the config it was built with, so that it runs where nobody deployed it.
+    # A wheel carries a config with [env], so that it runs where nobody deployed it; its client may say otherwise.
     beside = request.bundle / "config.json"
     config = configuration.load(request.config or (beside if beside.is_file() else None))
     log.configure(config.log.level)
     tool = _read_json(request.bundle / "tool.json", "the bundle", "build it again, or name another with --bundle")
     environment.open_paths(request.bundle)
-    secrets = environment.enter(config, tool)
+    secrets = environment.enter(config, tool, defaults=request.config is None)
     if ":" in tool["entrypoint"]:
         return config, _load_wrapped(tool, config)
     return config, _load_app(tool, config, request.bundle, secrets)
