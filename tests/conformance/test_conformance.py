@@ -1,4 +1,4 @@
-"""The official conformance suites, against a fixture written with the author's API and served as any tool is.
+"""The official conformance suites, against a fixture written with the author's API, built and deployed as any tool is.
 
 Each suite gets the list of what is expected to fail, with reasons; it ends with an error when anything else fails
 and when something listed passes.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests import real_parts
-from tests.serve.process import HttpServer, fixture_bundle, http_server
+from tests.pipeline.projects import data, destroyed_afterwards
 
 HERE = Path(__file__).parent
 HANDSHAKE = HERE / "expected-failures-handshake.yaml"
@@ -29,14 +30,21 @@ WARNED = {"server-sse-multiple-streams"}
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpServer]:
-    with http_server(fixture_bundle(tmp_path_factory.mktemp("conformance") / "bundle")) as running:
-        yield running
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where the deployed fixture is served: from a bundle, by the supervisor, as a user's tool would be."""
+    folder = tmp_path_factory.mktemp("conformance")
+    project = shutil.copytree(HERE / "fixture", folder / "project", ignore=shutil.ignore_patterns("__pycache__"))
+    with pytest.MonkeyPatch.context() as patch:
+        # One home for the whole module; each test has another of its own.
+        patch.setenv("MCP_PACK_HOME", str(folder / "home"))
+        with destroyed_afterwards(project):
+            (deployed,) = data(project, "deploy")["deployments"]
+            yield deployed["endpoint"]["url"]
 
 
-def run(package: str, server: HttpServer, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(package: str, url: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     script = real_parts.node_modules() / package / "dist" / "index.js"
-    line = [str(real_parts.node22()), str(script), "server", "--url", server.url, *arguments]
+    line = [str(real_parts.node22()), str(script), "server", "--url", url, *arguments]
     return subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=110, check=False)
 
 
@@ -51,8 +59,8 @@ def failed(folder: Path) -> set[str]:
 
 
 @pytest.mark.real("node-modules", "node22")
-def test_suite_of_the_older_versions(server: HttpServer, tmp_path: Path) -> None:
-    done = run("conf016", server, tmp_path, "--suite", "active", "--expected-failures", str(HANDSHAKE))
+def test_suite_of_the_older_versions(url: str, tmp_path: Path) -> None:
+    done = run("conf016", url, tmp_path, "--suite", "active", "--expected-failures", str(HANDSHAKE))
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     summary = done.stdout.partition("=== SUMMARY ===")[2]
     assert set(re.findall(r"^✗ (\S+):", summary, re.MULTILINE)) == PUSHED
@@ -62,11 +70,9 @@ def test_suite_of_the_older_versions(server: HttpServer, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("revision", "expected", "fail"), [("2025-11-25", HANDSHAKE, PUSHED), ("2026-07-28", STATELESS, set())]
 )
-def test_requirements_of_a_revision(
-    server: HttpServer, tmp_path: Path, revision: str, expected: Path, fail: set[str]
-) -> None:
+def test_requirements_of_a_revision(url: str, tmp_path: Path, revision: str, expected: Path, fail: set[str]) -> None:
     arguments = ("--requirements", revision, "--expected-failures", str(expected), "-o", str(tmp_path / "results"))
-    done = run("@modelcontextprotocol/conformance", server, tmp_path, *arguments)
+    done = run("@modelcontextprotocol/conformance", url, tmp_path, *arguments)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     # Scenarios that the revision does not score count here too: header checks among them.
     assert len(list(tmp_path.rglob("checks.json"))) > 30
