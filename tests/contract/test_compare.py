@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from mcp_packager.contract import ContractChange, compare, needs_major
+from mcp_packager.contract import ContractChange, announcing, compare, needs_major
 from mcp_packager.contract.schemas import refusals
 
 from .cases import (
@@ -216,3 +216,12 @@ def test_the_worst_comes_first() -> None:
     after = contract(tools=[tool("a", description="y"), tool("b")])
     assert [change.breaking for change in compare(before, after)] == [True, False, False]
     assert compare(before, before) == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("0.1.0", "0.2.0"), ("0.9.3", "0.10.0"), ("1.4.2", "2.0.0"), ("1.0rc1", "2.0.0")]
+)
+def test_the_version_that_announces_a_break(old: str, new: str) -> None:
+    assert announcing(old) == new
+    change = ContractChange("tool", "x", breaking=True, what="gone")
+    assert not needs_major(old, new, (change,))

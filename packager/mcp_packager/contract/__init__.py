@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mcp_packager.contract.compare import ContractChange, compare, needs_major
+from mcp_packager.contract.compare import ContractChange, announcing, compare, needs_major
 from mcp_packager.contract.document import Contract
 from mcp_packager.contract.extract import ExtractRequest, extract
 
-__all__ = ["Contract", "ContractChange", "ExtractRequest", "compare", "extract", "needs_major"]
+__all__ = ["Contract", "ContractChange", "ExtractRequest", "announcing", "compare", "extract", "needs_major"]

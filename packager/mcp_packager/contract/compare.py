@@ -196,3 +196,11 @@ def needs_major(old_version: str, new_version: str, changes: tuple[ContractChang
     if old.major == 0 and new.major == 0:
         return new.minor <= old.minor
     return new.major <= old.major
+
+
+def announcing(old_version: str) -> str:
+    """The lowest version that may break the clients of ``old_version``, such as ``2.0.0`` or ``0.3.0``."""
+    from packaging.version import Version
+
+    old = Version(old_version)
+    return f"{old.major + 1}.0.0" if old.major else f"0.{old.minor + 1}.0"
