@@ -112,6 +112,7 @@ def _fetch(item: Wanted, target: Path, credentials: Credentials, opener: urllib.
         try:
             return _stream(item.url, target, credentials, opener)
         except urllib.error.HTTPError as error:
+            error.close()  # it is the answer, with its connection
             if error.code not in _AGAIN or attempt == _TRIES:
                 raise _refused(item, error.code, credentials) from None
         except (OSError, http.client.HTTPException) as error:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,10 +61,11 @@ def build_one(prepared: Prepared, aim: Aim, output: Path, *, progress: Progress)
     """Build for one target. The folder appears whole: an interrupted build leaves the one before it."""
     made = bundles(prepared, aim, progress=progress)
     folder = output / aim.name
-    fresh = output / f".{aim.name}.new"
+    # Named by the process: two builds at once must not empty each other's folder.
+    fresh = output / f".{aim.name}.{os.getpid()}.new"
     remove_tree(fresh)
     fresh.mkdir(parents=True)
-    with progress.stage("artifact"):
+    with progress.stage("artifact"), _removed(fresh):
         artifact = aim.target.build(
             BuildInput(
                 manifest=prepared.manifest,
@@ -72,6 +77,29 @@ def build_one(prepared: Prepared, aim: Aim, output: Path, *, progress: Progress)
             )
         )
         write_artifact(artifact, fresh)
-        remove_tree(folder)
-        fresh.rename(folder)
+        _swap(fresh, folder)
     return Built(aim, artifact, made, folder)
+
+
+@contextmanager
+def _removed(fresh: Path) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        remove_tree(fresh)
+
+
+def _swap(fresh: Path, folder: Path) -> None:
+    old = fresh.with_suffix(".old")
+    while True:
+        remove_tree(old)
+        with suppress(FileNotFoundError):
+            folder.rename(old)
+        try:
+            fresh.rename(folder)
+        except OSError as error:
+            if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+                raise
+            continue  # another build put its own there in between; that one is as old as what was there before
+        break
+    remove_tree(old)

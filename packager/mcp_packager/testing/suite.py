@@ -206,5 +206,5 @@ class TargetSuite:
         codes = sorted(process.returncode for process in processes)
         told = "".join(part for pair in said for part in pair)
         assert codes in ([0, 0], [0, 3]), told
-        assert codes == [0, 0] or "holds the lock for deploy since" in told
+        assert codes == [0, 0] or "holds the lock for deploy since" in told, told
         assert greeting(pack.url()).endswith("1.2.0.")
