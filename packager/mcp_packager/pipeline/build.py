@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import errno
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from mcp_packager.bundle import Bundle
-from mcp_packager.files import remove_tree
+from mcp_packager.files import remove_tree, writing
 from mcp_packager.pipeline.prepare import Prepared, bundles, prepare
 from mcp_packager.pipeline.project import Aim, open_project
 from mcp_packager.pipeline.requests import BuildReport, Request
 from mcp_packager.pipeline.timing import Timed
 from mcp_packager.platforms import Platform
 from mcp_packager.progress import Progress
+from mcp_packager.store import Store
 from mcp_packager.target import ARTIFACT_FILE, Artifact, BuildInput, write_artifact
 
 
@@ -58,16 +55,17 @@ def build(request: Request, *, output: Path | None = None) -> tuple[BuildReport,
 
 
 def build_one(prepared: Prepared, aim: Aim, output: Path, *, progress: Progress) -> Built:
-    """Build for one target. The folder appears whole: an interrupted build leaves the one before it."""
+    """Build for one target. The folder appears whole: an interrupted build leaves the one before it.
+
+    Two builds into one folder take turns.
+    """
     made = bundles(prepared, aim, progress=progress)
-    folder = output / aim.name
-    # Named by the process: two builds at once must not empty each other's folder.
-    fresh = output / f".{aim.name}.{os.getpid()}.new"
-    remove_tree(fresh)
-    fresh.mkdir(parents=True)
-    with progress.stage("artifact"), _removed(fresh):
-        artifact = aim.target.build(
-            BuildInput(
+    folder, fresh = output / aim.name, output / f".{aim.name}.new"
+    with progress.stage("artifact"), Store().alone(f"build {folder.absolute()}"), writing(folder):
+        remove_tree(fresh)
+        fresh.mkdir(parents=True)
+        try:
+            request = BuildInput(
                 manifest=prepared.manifest,
                 options=aim.options,
                 bundles=made,
@@ -75,31 +73,10 @@ def build_one(prepared: Prepared, aim: Aim, output: Path, *, progress: Progress)
                 output=fresh,
                 progress=progress,
             )
-        )
-        write_artifact(artifact, fresh)
-        _swap(fresh, folder)
-    return Built(aim, artifact, made, folder)
-
-
-@contextmanager
-def _removed(fresh: Path) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        remove_tree(fresh)
-
-
-def _swap(fresh: Path, folder: Path) -> None:
-    old = fresh.with_suffix(".old")
-    while True:
-        remove_tree(old)
-        with suppress(FileNotFoundError):
-            folder.rename(old)
-        try:
+            artifact = aim.target.build(request)
+            write_artifact(artifact, fresh)
+            remove_tree(folder)
             fresh.rename(folder)
-        except OSError as error:
-            if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
-                raise
-            continue  # another build put its own there in between; that one is as old as what was there before
-        break
-    remove_tree(old)
+        finally:
+            remove_tree(fresh)
+    return Built(aim, artifact, made, folder)
