@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mcp_packager import engine
-from mcp_packager.contract import ContractChange, needs_major
-from mcp_packager.errors import Problem, UserError
+from mcp_packager.contract import ContractChange, announcing, needs_major
+from mcp_packager.errors import Problem, UsageError, UserError
 from mcp_packager.pipeline.build import Built, build_one
 from mcp_packager.pipeline.place import comparison, verified, world_of
 from mcp_packager.pipeline.prepare import Prepared, prepare
@@ -65,25 +65,42 @@ def plan(request: Request, *, allow_breaking: bool = False) -> tuple[PlanReport,
 
 
 def deploy(
-    request: Request, *, allow_breaking: bool = False, confirm: Confirm = lambda _: True
+    request: Request,
+    *,
+    allow_breaking: bool = False,
+    confirm: Confirm = lambda _: True,
+    wait: float = 0.0,
+    install_unit: bool = False,
 ) -> tuple[DeployReport, ...]:
     """Build, bring up, verify, switch, on one target after the other.
 
     Everything is built and judged for every target before the first is touched. ``confirm`` is asked before
-    something that clients hold on to is replaced or deleted; a no ends the deploy there.
+    something that clients hold on to is replaced or deleted; a no ends the deploy there. ``wait`` is how many
+    seconds to wait for another deploy to let go of the lock; ``install_unit`` sets the targets' option of that name.
 
     Raises:
         UserError: the project is wrong, clients would break, or the answer was no.
         WorldError: an index or a target does not answer, or another deploy holds the lock.
     """
     project = open_project(request)
+    if install_unit:
+        project = replace(project, aims=tuple(_with_unit(aim) for aim in project.aims))
     aimed = _aim(request, project, allow_breaking=allow_breaking)
     for each in aimed:
         _ask(each, engine.plan(each.intent, each.world), confirm)
-    run = engine.Run(progress=request.progress)
+    run = engine.Run(progress=request.progress, wait=wait)
     return tuple(
         report(each.built.aim, engine.deploy(each.intent, each.world, verify=verified, run=run)) for each in aimed
     )
+
+
+def _with_unit(aim: Aim) -> Aim:
+    """The target with its option ``install_unit`` set, as if the manifest said so."""
+    if "install_unit" not in aim.target.about.options.model_fields:
+        raise UsageError(
+            Problem(f"the target {aim.name} starts by itself after a reboot, or cannot", "leave --install-unit away")
+        )
+    return replace(aim, options=aim.options.model_copy(update={"install_unit": True}))
 
 
 def report(aim: Aim, done: engine.Deployed) -> DeployReport:
@@ -165,7 +182,8 @@ def _breaking(version: str, aimed: Aimed) -> Problem | None:
     where = f"release {aimed.current.number} on {aimed.built.aim.name}"
     return Problem(
         what=f"clients of {where} would break: {_said(aimed.contract.changes)}",
-        fix=f"raise the major version of {version} in mcp-tool.toml, or say --allow-breaking",
+        fix=f"raise the version to {announcing(aimed.current.intent.artifact.version)}, or say --allow-breaking",
+        found=f"version {version}",
     )
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mcp_packager import engine
 from mcp_packager.errors import Problem, UsageError, UserError
 from mcp_packager.pipeline.deploy import report
 from mcp_packager.pipeline.place import verified, world_of
 from mcp_packager.pipeline.project import Aim, open_project
+from mcp_packager.pipeline.reach import reach
 from mcp_packager.pipeline.requests import (
     DeployReport,
     DestroyReport,
@@ -19,7 +21,13 @@ from mcp_packager.pipeline.requests import (
     Request,
     StatusReport,
 )
-from mcp_packager.target import World
+from mcp_packager.target import Outcome, Release, World
+
+if TYPE_CHECKING:
+    from mcp_packager.manifest.service import Service
+
+WATCH_SECONDS = 1.0
+"""Between two looks of ``status --watch``."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +36,20 @@ class Placed:
 
     aim: Aim
     world: World
+    services: Mapping[str, Service]
 
 
 def status(request: Request) -> tuple[StatusReport, ...]:
     """How the deployment is on each target."""
     return tuple(_status(request, placed) for placed in _places(request))
+
+
+def watch(request: Request) -> Iterator[tuple[StatusReport, ...]]:
+    """The same again and again, until the caller stops. The manifest is read once."""
+    places = _places(request)
+    while True:
+        yield tuple(_status(request, placed) for placed in places)
+        time.sleep(WATCH_SECONDS)
 
 
 def logs(request: Request, *, lines: int, follow: bool) -> Iterator[str]:
@@ -125,7 +142,10 @@ def endpoint(request: Request) -> Mapping[str, Any]:
 
 def _places(request: Request) -> tuple[Placed, ...]:
     project = open_project(request)
-    return tuple(Placed(aim, world_of(project.manifest, aim, progress=request.progress)) for aim in project.aims)
+    return tuple(
+        Placed(aim, world_of(project.manifest, aim, progress=request.progress), project.manifest.services)
+        for aim in project.aims
+    )
 
 
 def _only(request: Request) -> Placed:
@@ -153,11 +173,14 @@ def _status(request: Request, placed: Placed) -> StatusReport:
         uptime_seconds=now.uptime,
         restarts=now.restarts,
         detail=now.detail,
+        replicas=now.replicas,
+        services=reach(placed.services),
     )
 
 
 def _history(world: World) -> Iterator[HistoryLine]:
     current = engine.current(world)
+    before: Release | None = None
     for release in engine.history(world):
         artifact = release.intent.artifact
         yield HistoryLine(
@@ -169,4 +192,18 @@ def _history(world: World) -> Iterator[HistoryLine]:
             who=release.who,
             outcome=release.outcome.value if not release.detail else f"{release.outcome.value}: {release.detail}",
             current=current is not None and release.number == current.number,
+            contract_change=None if before is None else _changed(before, release),
         )
+        if release.outcome is Outcome.DEPLOYED:
+            before = release
+
+
+def _changed(before: Release, release: Release) -> str:
+    """What clients of ``before`` notice: nothing, something new, or that something they use is no longer so."""
+    from mcp_packager.contract import Contract, compare
+
+    old, new = before.intent.contract, release.intent.contract
+    if old.get("hash") == new.get("hash"):
+        return "none"
+    changes = compare(Contract.from_document(old), Contract.from_document(new))
+    return "breaking" if any(change.breaking for change in changes) else "harmless"

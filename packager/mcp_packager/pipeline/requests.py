@@ -112,8 +112,21 @@ class DeployReport:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceLine:
+    """One dependency service: whether a connection to its address could be made from here, and if not, why."""
+
+    name: str
+    address: str
+    reachable: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class StatusReport:
-    """How one deployment is. ``state`` is ``running``, ``stopped``, ``crashed``, ``starting`` or ``absent``."""
+    """How one deployment is. ``state`` is ``running``, ``stopped``, ``crashed``, ``starting`` or ``absent``.
+
+    ``replicas`` is ``ready/wanted``; ``services`` are those with an ``external`` address.
+    """
 
     target: str
     stage: str
@@ -126,11 +139,17 @@ class StatusReport:
     uptime_seconds: float | None
     restarts: int | None
     detail: tuple[str, ...]
+    replicas: str | None = None
+    services: tuple[ServiceLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryLine:
-    """One release: who made it, when (RFC 3339, UTC), what it holds, how it ended."""
+    """One release: who made it, when (RFC 3339, UTC), what it holds, how it ended.
+
+    ``contract_change`` is against the release that clients had before: ``none``, ``harmless`` or ``breaking``;
+    ``None`` where no earlier one is kept.
+    """
 
     release: int
     version: str
@@ -140,6 +159,7 @@ class HistoryLine:
     who: str
     outcome: str
     current: bool
+    contract_change: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,11 +210,13 @@ class SecretLine:
 #   build.build(request, *, output: Path | None) -> tuple[BuildReport, ...]
 #   test.test(request, *, arguments: Sequence[str]) -> int    pytest's exit code
 #   deploy.plan(request, *, allow_breaking: bool) -> tuple[PlanReport, ...]
-#   deploy.deploy(request, *, allow_breaking: bool, confirm: Callable[[str], bool]) -> tuple[DeployReport, ...]
+#   deploy.deploy(request, *, allow_breaking: bool, confirm: Callable[[str], bool], wait: float (s),
+#                 install_unit: bool) -> tuple[DeployReport, ...]
 #   serve.run(request, *, transport, host, port, reload: bool) -> int
 #   invoke.invoke(request, *, tool, arguments: Mapping, url: str | None, headers: Mapping[str, str],
 #                 credentials: ClientCredentials | None) -> InvokeReport
 #   operate.status(request) -> tuple[StatusReport, ...]
+#   operate.watch(request) -> Iterator[tuple[StatusReport, ...]]    a look a second, until the caller stops
 #   operate.logs(request, *, lines: int, follow: bool) -> Iterator[str]
 #   operate.history(request) -> Mapping[str, tuple[HistoryLine, ...]]    by target
 #   operate.drift(request) -> tuple[DriftReport, ...]

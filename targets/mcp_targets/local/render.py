@@ -27,7 +27,7 @@ CANDIDATE: Final = Key("server", "candidate")
 SERVER: Final = Key("server", "server")
 
 _DRAIN_DELAY: Final = 1.0
-"""Seconds in which clients of the old server are told to connect anew, on a machine that has other things to do too."""
+"""Most seconds in which clients of the old server are told to connect anew."""
 
 
 def resources(request: DesiredInput, options: Options) -> tuple[Resource, ...]:
@@ -87,4 +87,4 @@ def _config(request: DesiredInput) -> dict[str, Any]:
     addresses = {name: service.external or "" for name, service in manifest.services.items()}
     places = {name: {"file": Ref(Key("secret", name), "path")} for name in manifest.secrets}
     config = with_env(request.config, provided_env(manifest, addresses))
-    return with_serve(with_secrets(config, places), drain_delay=_DRAIN_DELAY)
+    return with_serve(with_secrets(config, places), drain_delay=min(_DRAIN_DELAY, manifest.serve.drain))

@@ -30,8 +30,9 @@ def status(places: Places, daemon: Daemon, endpoint: Endpoint | None) -> Status:
     detail = []
     if slot["error"]:
         detail.append(slot["error"])
-    if state is not State.RUNNING:
-        detail.extend(f"log: {line}" for line in tail(places.log(SERVER.name), _SHOWN_LINES))
+    if slot["exit"] or state is not State.RUNNING:
+        lines = slot.get("lines") or tail(places.log(SERVER.name), _SHOWN_LINES)
+        detail.extend(f"log: {line}" for line in lines)
     return Status(
         state,
         endpoint=endpoint,

@@ -43,7 +43,7 @@ class LocalTarget:
     about = ABOUT
 
     def check(self, manifest: Manifest, options: Any) -> tuple[Problem, ...]:  # noqa: ARG002  # the protocol's signature
-        """Services that run nowhere, and secrets that this machine has no way to."""
+        """Services that run nowhere, secrets that this machine has no way to, and callers that it could not tell."""
         services = (
             Problem(
                 f"the target local runs no services, and service {name} has no external address",
@@ -62,7 +62,7 @@ class LocalTarget:
             for name, secret in manifest.secrets.items()
             if secret.source(name)[0] not in _SOURCES
         )
-        return (*services, *secrets)
+        return (*services, *secrets, *_auth(manifest))
 
     def platforms(self, manifest: Manifest, options: Any) -> tuple[tuple[Platform, Interpreter], ...]:  # noqa: ARG002  # as above
         """This machine, with the interpreter at hand."""
@@ -94,3 +94,17 @@ class LocalTarget:
     def world(self, request: WorldInput) -> LocalWorld:
         """This machine, as far as it is this deployment's."""
         return LocalWorld(request)
+
+
+def _auth(manifest: Manifest) -> tuple[Problem, ...]:
+    auth = manifest.serve.auth
+    if auth is None or auth.mode == "none":
+        return ()
+    return (
+        Problem(
+            "the target local asks nobody who is calling: it serves this machine alone",
+            'leave [serve.auth] away, or set mode = "none" in the stage that is deployed here',
+            Place(str(manifest.path), key="serve.auth.mode"),
+            found=f'mode = "{auth.mode}"',
+        ),
+    )

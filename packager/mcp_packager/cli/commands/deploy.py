@@ -18,10 +18,20 @@ if TYPE_CHECKING:
 
 
 @click.command()
+@click.option(
+    "--wait",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    metavar="SECONDS",
+    help="How long to wait for another deploy to end.  [default: not at all]",
+)
+@click.option(
+    "--install-unit", is_flag=True, help="Start it again after a reboot, where the target can (local: systemd)."
+)
 @allow_breaking_option
 @yes_option
 @common_options(targets=True, locked=True)
-def deploy(common: Common, *, allow_breaking: bool, yes: bool) -> None:
+def deploy(common: Common, *, allow_breaking: bool, yes: bool, wait: float, install_unit: bool) -> None:
     """Build, deploy and verify.
 
     The new release is started beside the old one where the target can do that, is asked for its contract, and
@@ -31,7 +41,11 @@ def deploy(common: Common, *, allow_breaking: bool, yes: bool) -> None:
 
     with Shown(quiet=common.quiet) as progress:
         reports = make(
-            common.request(progress), allow_breaking=allow_breaking, confirm=asker(yes=yes, progress=progress)
+            common.request(progress),
+            allow_breaking=allow_breaking,
+            confirm=asker(yes=yes, progress=progress),
+            wait=wait,
+            install_unit=install_unit,
         )
     show(reports, common=common, command="deploy")
 

@@ -12,7 +12,10 @@ from mcp_packager.cli.progress import Shown
 @click.command()
 @common_options(targets=True)
 def history(common: Common) -> None:
-    """List the releases, the newest first. The current one has a star."""
+    """List the releases, the newest first. The current one has a star.
+
+    The last column says what the clients of the release before notice: none, harmless or breaking.
+    """
     from mcp_packager.pipeline.operate import history as read
 
     with Shown(quiet=common.quiet) as progress:
@@ -24,6 +27,7 @@ def history(common: Common) -> None:
         output.data(output.bold(target) if releases else f"{target}: no release yet")
         if not releases:
             continue
+        header = ("release", "version", "when", "who", "outcome", "artifact", "contract", "change")
         rows = [
             (
                 f"{release.release}{'*' if release.current else ''}",
@@ -33,7 +37,8 @@ def history(common: Common) -> None:
                 release.outcome,
                 release.digest.removeprefix("sha256:")[:12],
                 release.contract_hash[:12],
+                release.contract_change,
             )
             for release in sorted(releases, key=lambda release: -release.release)
         ]
-        output.data(output.table(("release", "version", "when", "who", "outcome", "artifact", "contract"), rows))
+        output.data(output.table(header, rows))

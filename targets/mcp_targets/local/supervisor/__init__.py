@@ -9,8 +9,10 @@ does stands in ``state.json``; SIGHUP tells it to look again. Its own life is th
                  "log", "log_bytes", "log_files", "start_seconds", "stop_seconds", "fields": {...}}
     state.json  {"schema": 1, "pid", "birth", "since", "generation", "slots": {NAME: SLOT}}
     SLOT        {"revision", "state": "starting|running|crashed|failed|stopped", "pid", "birth", "since", "port",
-                 "private_port", "restarts", "error", "failed", "exit", "yielding", "going", "coming", "fields"}
+                 "private_port", "restarts", "error", "failed", "exit", "lines", "yielding", "going", "coming",
+                 "fields"}
 
+``exit`` and ``lines`` tell how the last server that died ended and what it wrote last.
 ``failed`` holds the revision that did not become ready, ``error`` says why; an older one, if there was one, goes on
 serving and is what the rest of the slot describes. ``yielding`` counts servers that were told to stop and still
 take new connections: only at 0 has every client moved. Standard library only: nothing else is there to import.

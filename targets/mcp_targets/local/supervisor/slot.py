@@ -7,12 +7,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mcp_targets.local.supervisor.machine import bound, port_of, rotate, trim
+from mcp_targets.local.supervisor.machine import bound, last_lines, port_of, rotate, trim
 from mcp_targets.local.supervisor.process import Process
 
 MOST_RESTARTS = 5
 CALM_SECONDS = 60.0
 """A server that ran this long starts again with a clean record."""
+SHOWN_LINES = 10
+"""Of a log, kept of a server that died."""
 FIRST_PAUSE = 0.25
 """Seconds before the first restart; doubles each time."""
 
@@ -33,6 +35,7 @@ class Slot:
         self._error = ""
         self._failed = ""
         self._exit = ""
+        self._lines: list[str] = []
 
     def want(self, spec: dict[str, Any] | None) -> None:
         """Begin to move to another spec, or to nothing."""
@@ -81,6 +84,7 @@ class Slot:
             "error": self._error,
             "failed": self._failed,
             "exit": self._exit,
+            "lines": self._lines,
             "yielding": len(self._yielding),
             "going": [[process.pid, process.birth] for process in self._going],
             "coming": None if coming is None else [coming.pid, coming.birth],
@@ -123,7 +127,7 @@ class Slot:
             self._not_ready(coming, f"the server was not ready within {coming.spec['start_seconds']:g} s")
 
     def _not_ready(self, process: Process, error: str) -> None:
-        self._exit = process.ended or ""
+        self._remember(process)
         if self._restarts and self._current is None:
             self._later(error)
         else:
@@ -138,8 +142,13 @@ class Slot:
         else:
             self.spec = self._current.spec
 
-    def _crashed(self, process: Process) -> None:
+    def _remember(self, process: Process) -> None:
+        """How it ended and what it wrote last; a restart begins a log anew."""
         self._exit = process.ended or ""
+        self._lines = last_lines(Path(process.spec["log"]), SHOWN_LINES)
+
+    def _crashed(self, process: Process) -> None:
+        self._remember(process)
         if time.time() - process.since > CALM_SECONDS:
             self._restarts = 0
         self._current = None
