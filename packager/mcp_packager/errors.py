@@ -67,6 +67,10 @@ class Problem:
         }
 
 
+class TerminatedError(KeyboardInterrupt):
+    """SIGTERM came: an interrupt like Ctrl-C, but sent to this process alone."""
+
+
 class PackError(Exception):
     """Base of every error that a user sees. Holds at least one problem."""
 
@@ -93,3 +97,15 @@ class WorldError(PackError):
     """The network, an index, a registry, a cloud or the machine did not do its part."""
 
     exit_code = 3
+
+
+def no_room(error: OSError) -> WorldError:
+    """What the system says of a full disk, or of a limit on a file's size, with the fix."""
+    place = str(error.filename) if error.filename else None
+    return WorldError(
+        Problem(
+            f"cannot be written: {error.strerror or error}" if place else f"a file cannot be written: {error.strerror}",
+            "make room there (mcp-pack cache prune empties the store), then run the same command again",
+            Place(file=place),
+        )
+    )

@@ -1,12 +1,14 @@
 """Where ``mcp-pack`` starts, and the one place that turns what happened into an exit code.
 
 Exit codes: 0 done, 1 the user's problem, 2 the command line is wrong, 3 the world's problem (or a
-fault of mcp-pack itself), 4 changes are due (``plan --exit-code``, ``drift``), 130 interrupted.
+fault of mcp-pack itself), 4 changes are due (``plan --exit-code``, ``drift``), 130 interrupted, 143 ended by SIGTERM.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -15,12 +17,24 @@ from mcp_packager.cli.streams import ReaderGoneError
 PROGRAM = "mcp-pack"
 COMPLETION_VARIABLE = "_MCP_PACK_COMPLETE"
 INTERRUPTED = 130
+TERMINATED = 143
 FAULT = 3
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def main() -> None:
     """Run the command line of this process and leave with its exit code."""
+    # As with Ctrl-C, what is under way is left orderly: a lock is let go, children end.
+    signal.signal(signal.SIGTERM, _terminated)
     sys.exit(run(sys.argv[1:]))
+
+
+def _terminated(*_: object) -> None:
+    from mcp_packager.errors import TerminatedError
+
+    # A second one ends us at once.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    raise TerminatedError
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -32,8 +46,8 @@ def run(arguments: Sequence[str]) -> int:
         code = _guarded(arguments)
         if sys.stdout is not None:
             sys.stdout.flush()
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    except KeyboardInterrupt as stop:
+        return TERMINATED if type(stop) is not KeyboardInterrupt else INTERRUPTED
     except BrokenPipeError:
         _forget_stdout()
         return 0
@@ -51,8 +65,10 @@ def _guarded(arguments: Sequence[str]) -> int:
     except Exception as error:  # noqa: BLE001 - the last net: every other exception becomes a record
         from mcp_packager.cli.crash import report
         from mcp_packager.cli.problems import show
-        from mcp_packager.errors import PackError
+        from mcp_packager.errors import PackError, no_room
 
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            error = no_room(error)
         if isinstance(error, PackError):
             show(error.problems, exit_code=error.exit_code, as_json="--json" in arguments)
             return error.exit_code

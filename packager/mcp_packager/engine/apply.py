@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import replace
 
 from mcp_packager.engine.diff import compare
@@ -58,7 +59,8 @@ class Executor:
         running: dict[Future[None], Change] = {}
         finished: set[Key] = set()
         failure: BaseException | None = None
-        with ThreadPoolExecutor(max_workers=self._run.workers) as pool:
+        # An interrupt waits for the changes that run, with the lock held; no further one starts.
+        with ThreadPoolExecutor(max_workers=self._run.workers) as pool, _stopping(pool):
             while waiting or running:
                 for change in [change for change in waiting if needs[change.key] <= finished and failure is None]:
                     waiting.remove(change)
@@ -118,6 +120,15 @@ class Executor:
                 self._run.clock.sleep(pause)
                 pause *= 2
         raise AssertionError("attempts is at least 1")
+
+
+@contextmanager
+def _stopping(pool: ThreadPoolExecutor) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        pool.shutdown(wait=True, cancel_futures=True)
+        raise
 
 
 def _needs(change: Change, changes: Sequence[Change]) -> frozenset[Key]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from mcp_packager import launch
 from mcp_packager.bundle import environment
-from mcp_packager.errors import Problem, UserError
+from mcp_packager.errors import Problem, TerminatedError, UserError
 from mcp_packager.interpreters import Interpreter, find, host_platform
 from mcp_packager.lock import ensure
 from mcp_packager.manifest import FILE_NAME, Manifest, load
@@ -95,11 +95,14 @@ def _config(manifest: Manifest) -> dict[str, Any]:
 
 
 def _foreground(server: _Server) -> int:
-    """Run it to its end. Ctrl-C reaches the server through the terminal; we wait for it to finish."""
+    """Run it to its end. Ctrl-C reaches the server through the terminal, SIGTERM through us; we wait for its end."""
     with subprocess.Popen(server.command, env=server.environment) as process:
         while True:
             try:
                 code = process.wait()
+            except TerminatedError:
+                process.terminate()
+                continue
             except KeyboardInterrupt:
                 continue
             return 0 if code in {0, -signal.SIGINT, -signal.SIGTERM} else 1

@@ -27,6 +27,9 @@ PASSED_ON: Final = (
 
 _POLL: Final = 0.02
 _END_SECONDS: Final = 45.0
+_PATIENCE: Final = 2.0
+"""Seconds after which a supervisor that says nothing is looked into."""
+_TRIAL_BYTES: Final = 32 * 1024
 _RUNNER: Final = "from mcp_targets.local.supervisor.loop import main\nimport sys\nsys.exit(main(sys.argv[1]))\n"
 
 
@@ -118,10 +121,15 @@ class Daemon:
 
         Raises:
             WorldError: it died, or took longer than ``seconds``.
+            OSError: the disk is full, so that it can say nothing.
         """
         deadline = time.monotonic() + seconds
+        look_at_disk = time.monotonic() + _PATIENCE
         while time.monotonic() < deadline:
             state = self.state()
+            if state.get("generation", -1) < generation and time.monotonic() > look_at_disk:
+                look_at_disk += _PATIENCE
+                self._try_to_write()
             if state.get("generation", -1) >= generation:
                 found: Mapping[str, Any] = state["slots"][slot]
                 spec = self.wanted(slot)
@@ -154,6 +162,14 @@ class Daemon:
         from mcp_targets.local.supervisor.loop import end_orphans  # only to end
 
         end_orphans(self._places.run)
+
+    def _try_to_write(self) -> None:
+        """Find out why it says nothing: on a full disk it cannot."""
+        trial = self._places.run / ".trial"
+        try:
+            trial.write_bytes(bytes(_TRIAL_BYTES))
+        finally:
+            trial.unlink(missing_ok=True)
 
     def _want(self) -> dict[str, Any]:
         found = read_json(self._places.run / "want.json")

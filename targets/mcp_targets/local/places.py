@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from mcp_packager.errors import Place, Problem, WorldError
 from mcp_packager.target import Identity
 
 
@@ -72,3 +74,18 @@ class Places:
     def log(self, slot: str) -> Path:
         """The log of a slot's server."""
         return self.logs / f"{slot}.log"
+
+
+@contextmanager
+def told(root: Path) -> Iterator[None]:
+    """Turn what the system says against a change below ``root`` into a problem with where, what and fix."""
+    try:
+        yield
+    except OSError as error:
+        raise WorldError(
+            Problem(
+                f"the deployment's files cannot be written: {error.strerror or error}",
+                f"make room, and let yourself write, below {root}; then run the same command again",
+                Place(str(error.filename or root)),
+            )
+        ) from error

@@ -13,6 +13,7 @@ from pathlib import Path
 from mcp_packager.errors import Place, Problem, WorldError
 from mcp_packager.files import locked, sync_folder, write_atomic
 from mcp_packager.target import Holder, RecordTakenError, Release
+from mcp_targets.local.places import told
 from mcp_targets.local.supervisor.machine import birth
 
 _RECORD = re.compile(r"([1-9]\d*)\.json\Z")
@@ -38,6 +39,10 @@ class FileRecords:
 
     def add(self, release: Release) -> None:
         """Keep a release under its number; exactly one of two writers gets through."""
+        with told(self._folder):
+            self._add(release)
+
+    def _add(self, release: Release) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"{release.number}.json"
         scratch = self._folder / f".{release.number}.{secrets.token_hex(6)}"
@@ -54,7 +59,8 @@ class FileRecords:
 
     def remove(self, number: int) -> None:
         """Forget a release."""
-        (self._folder / f"{number}.json").unlink(missing_ok=True)
+        with told(self._folder):
+            (self._folder / f"{number}.json").unlink(missing_ok=True)
 
 
 def _read(path: Path) -> Release:
@@ -94,7 +100,7 @@ class FileLock:
 
     def swap(self, old: Holder | None, new: Holder | None) -> bool:
         """Put ``new`` in the place of ``old`` if that is still what is there."""
-        with locked(self._gate, timeout=30):
+        with told(self._path.parent), locked(self._gate, timeout=30):
             there = self.read()
             if _mark(there) != _mark(old):
                 return False

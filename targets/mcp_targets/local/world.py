@@ -30,7 +30,7 @@ from mcp_packager.target import (
 )
 from mcp_targets.local.daemon import Daemon
 from mcp_targets.local.observe import bundle_fields, config_fields, observe, secret_fields, server_fields
-from mcp_targets.local.places import Places
+from mcp_targets.local.places import Places, told
 from mcp_targets.local.records import FileLock, FileRecords
 from mcp_targets.local.render import CANDIDATE, SERVER
 from mcp_targets.local.report import read_logs, status, tail
@@ -68,7 +68,15 @@ class LocalWorld:
         return observe(self._places, self._daemon)
 
     def apply(self, step: Step) -> Mapping[str, Value]:
-        """Make one change."""
+        """Make one change.
+
+        Raises:
+            WorldError: the disk is full, or a file may not be written.
+        """
+        with told(self._places.root):
+            return self._apply(step)
+
+    def _apply(self, step: Step) -> Mapping[str, Value]:
         if step.resource is None or step.action is Action.DELETE:
             self._delete(step.key)
             return {}
