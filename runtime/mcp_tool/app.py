@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from mcp_tool import completing, loading, plans, registry, results, uri
+from mcp_tool import completing, loading, plans, registry, results
 from mcp_tool.asking import InputRequired
 from mcp_tool.calling import Caller, Scrub, crash, logger
 from mcp_tool.errors import EntrypointError, ResourceNotFoundError, RpcError, SettingsError, ToolError
@@ -216,16 +216,7 @@ class App:
         crash(what, error, self._scrub)
 
     def _find(self, address: str) -> tuple[ResourcePlan, dict[str, Any]]:
-        """The resource or template of a URI, and the values of its variables."""
-        plan = self._plans.resources.get(address)
-        if plan is not None:
-            return plan, {}
-        for candidate in self._plans.templates.values():
-            values = None if candidate.template is None else candidate.template.match(address)
-            if values is None:
-                continue
-            # The first match decides: an unsafe value must not fall through to a laxer template.
-            if uri.unsafe(values, candidate.declaration.unchecked) is not None:
-                break
-            return candidate, dict(values)
-        raise RpcError(INVALID_PARAMS, f"Unknown resource: {address}", {"uri": address})
+        found = self._plans.resource(address)
+        if found is None:
+            raise RpcError(INVALID_PARAMS, f"Unknown resource: {address}", {"uri": address})
+        return found

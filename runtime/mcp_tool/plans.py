@@ -87,6 +87,21 @@ class Plans:
     providers: providers.Providers
     sources: Sources = field(default_factory=Sources)
 
+    def resource(self, address: str) -> tuple[ResourcePlan, dict[str, Any]] | None:
+        """The resource or template of a URI, and the values of its variables; None where there is none."""
+        plan = self.resources.get(address)
+        if plan is not None:
+            return plan, {}
+        for candidate in self.templates.values():
+            values = None if candidate.template is None else candidate.template.match(address)
+            if values is None:
+                continue
+            # The first match decides: an unsafe value must not fall through to a laxer template.
+            if uri.unsafe(values, candidate.declaration.unchecked) is not None:
+                return None
+            return candidate, dict(values)
+        return None
+
 
 Plan: TypeAlias = ToolPlan | ResourcePlan | PromptPlan
 

@@ -22,10 +22,13 @@ from mcp_tool import (
     Sampled,
     Settings,
     ToolError,
+    UserMessage,
+    prompt,
     provide,
+    resource,
     tool,
 )
-from mcp_tool.errors import ContractError, SettingsError
+from mcp_tool.errors import ContractError, RpcError, SettingsError
 from mcp_tool.testing import Tools, UnansweredError, acall, call
 
 
@@ -199,3 +202,92 @@ def test_answers() -> None:
     sampled = Sampled("assistant", ({"type": "text", "text": "own"},), "m")
     assert Tools(answers={**answers, guess: sampled}).call(rest).startswith("own ")
     assert Tools(answers={"n": Sure(yes=True)}).call(by_hand) == "{'yes': True}"
+
+
+def test_one_lifespan_for_a_block() -> None:
+    made: list[str] = []
+
+    @provide
+    async def database(limits: Limits) -> AsyncIterator[Database]:
+        made.append("up")
+        loop = asyncio.get_running_loop()
+        yield Database(limits.api_key)
+        made.append("down" if loop is asyncio.get_running_loop() else "down on another loop")
+
+    @tool
+    async def rename(name: str, database: Database) -> str:
+        """Rename."""
+        before, database.name = database.name, name
+        return before
+
+    @resource("name://now")
+    def now(database: Database) -> str:
+        return database.name
+
+    with Tools(env={"API_KEY": "k"}) as tools:
+        assert made == ["up"]
+        assert tools.call(rename, name="b") == "k"
+        assert tools.call("rename", name="c") == "b"
+        assert tools.read("name://now") == "c"
+        with pytest.raises(ToolError, match="name"):
+            tools.call(rename)
+        assert made == ["up"]
+    assert made == ["up", "down"]
+
+    async def block() -> str:
+        async with Tools(env={"API_KEY": "k"}) as tools:
+            await tools.acall(rename, name="d")
+            return str(await tools.aread("name://now"))
+
+    assert asyncio.run(block()) == "d"
+    assert made == ["up", "down"] * 2
+    with pytest.raises(SettingsError, match="API_KEY"), Tools(env={}):
+        pass
+    assert Tools(env={"API_KEY": "k"}).call(rename, name="e") == "k"
+
+
+def test_resources() -> None:
+    @resource("notes://{name}")
+    def note(name: str) -> dict[str, str]:
+        if name == "crash":
+            raise KeyError(name)
+        return {"name": name}
+
+    @resource("pixel://one")
+    def pixel() -> bytes:
+        return b"\x00\x01"
+
+    @resource("secret://one")
+    def secret(limits: Limits) -> str:
+        return limits.api_key
+
+    tools = Tools(env={})
+    assert tools.read("notes://a") == '{\n  "name": "a"\n}'
+    assert tools.read("pixel://one") == b"\x00\x01"
+    with pytest.raises(RpcError, match="Unknown resource"):
+        tools.read("other://a")
+    with pytest.raises(RpcError) as raised:
+        tools.read("notes://crash")
+    assert isinstance(raised.value.__cause__, KeyError)
+    with pytest.raises(SettingsError, match="API_KEY"):
+        tools.read("secret://one")
+
+
+def test_prompts() -> None:
+    @prompt
+    def review(code: str) -> str:
+        """Review."""
+        return f"Review {code}"
+
+    @prompt("pair")
+    def two(word: str) -> list[UserMessage]:
+        """Say two things."""
+        return [UserMessage(word), UserMessage("again")]
+
+    tools = Tools()
+    assert tools.prompt(review, code="x") == "Review x"
+    assert [message["content"]["text"] for message in tools.prompt("pair", word="w")] == ["w", "again"]
+    with pytest.raises(RpcError, match="code"):
+        tools.prompt(review)
+    with pytest.raises(LookupError, match="there is no prompt 'none'; known: pair, review"):
+        tools.prompt("none")
