@@ -10,14 +10,18 @@ from typing import Any, Final
 from mcp_packager.target import Key, Observed, Value, digest
 from mcp_targets.local.daemon import Daemon
 from mcp_targets.local.places import Places
-from mcp_targets.local.render import CANDIDATE, HOME, SERVER, SUPERVISOR
+from mcp_targets.local.render import CANDIDATE, HOME, SERVER, SUPERVISOR, UNIT
+from mcp_targets.local.unit import Unit
 
 _FINE: Final = frozenset({"running", "starting"})
 
 
-def observe(places: Places, daemon: Daemon) -> dict[Key, Observed]:
+def observe(places: Places, daemon: Daemon, unit: Unit) -> dict[Key, Observed]:
     """Everything that is there."""
-    return {found.key: found for found in _all(places, daemon)}
+    found = {found.key: found for found in _all(places, daemon)}
+    # It may outlive the folder, should somebody remove that by hand.
+    written = unit.observe()
+    return found if written is None else found | {UNIT: Observed(*UNIT, written)}
 
 
 def _all(places: Places, daemon: Daemon) -> Iterator[Observed]:

@@ -25,6 +25,7 @@ HOME: Final = Key("home", "home")
 SUPERVISOR: Final = Key("supervisor", "supervisor")
 CANDIDATE: Final = Key("server", "candidate")
 SERVER: Final = Key("server", "server")
+UNIT: Final = Key("unit", "unit")
 
 _DRAIN_DELAY: Final = 1.0
 """Most seconds in which clients of the old server are told to connect anew."""
@@ -56,6 +57,7 @@ def resources(request: DesiredInput, options: Options) -> tuple[Resource, ...]:
         *secrets,
         config,
         Resource(*SUPERVISOR, {"python": str(interpreter.path)}, (HOME,)),
+        *_unit(str(interpreter.path), options),
         Resource(*CANDIDATE, fields, (SUPERVISOR,), phase=Phase.CANDIDATE, lifetime=Lifetime.TRANSIENT),
         Resource(
             *SERVER,
@@ -64,6 +66,13 @@ def resources(request: DesiredInput, options: Options) -> tuple[Resource, ...]:
             phase=Phase.SWITCH,
         ),
     )
+
+
+def _unit(python: str, options: Options) -> tuple[Resource, ...]:
+    """What starts the supervisor after a reboot, where that is asked for."""
+    if not options.install_unit:
+        return ()
+    return (Resource(*UNIT, {"python": python, "whole": True, "enabled": True}, (SUPERVISOR,)),)
 
 
 def _secrets(request: DesiredInput) -> list[Resource]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Final
 
 from mcp_packager.bundle import write_wheel
@@ -22,6 +23,7 @@ from mcp_packager.target import (
 from mcp_targets.local.options import Options
 from mcp_targets.local.render import resources
 from mcp_targets.local.support import SUPPORT
+from mcp_targets.local.unit import missing
 from mcp_targets.local.world import LocalWorld
 
 ABOUT: Final = About(
@@ -42,7 +44,7 @@ class LocalTarget:
 
     about = ABOUT
 
-    def check(self, manifest: Manifest, options: Any) -> tuple[Problem, ...]:  # noqa: ARG002  # the protocol's signature
+    def check(self, manifest: Manifest, options: Any) -> tuple[Problem, ...]:
         """Services that run nowhere, secrets that this machine has no way to, and callers that it could not tell."""
         services = (
             Problem(
@@ -62,7 +64,7 @@ class LocalTarget:
             for name, secret in manifest.secrets.items()
             if secret.source(name)[0] not in _SOURCES
         )
-        return (*services, *secrets, *_auth(manifest))
+        return (*services, *secrets, *_auth(manifest), *_units(manifest, options))
 
     def platforms(self, manifest: Manifest, options: Any) -> tuple[tuple[Platform, Interpreter], ...]:  # noqa: ARG002  # as above
         """This machine, with the interpreter at hand."""
@@ -106,5 +108,17 @@ def _auth(manifest: Manifest) -> tuple[Problem, ...]:
             'leave [serve.auth] away, or set mode = "none" in the stage that is deployed here',
             Place(str(manifest.path), key="serve.auth.mode"),
             found=f'mode = "{auth.mode}"',
+        ),
+    )
+
+
+def _units(manifest: Manifest, options: Options) -> tuple[Problem, ...]:
+    if not options.install_unit or (why := missing(os.environ)) is None:
+        return ()
+    return (
+        Problem(
+            f"this machine has no systemd user units, so nothing can start the tool after a reboot: {why}",
+            "leave --install-unit and install_unit away, and run mcp-pack deploy after a reboot",
+            Place(str(manifest.path), key="target.local.install_unit"),
         ),
     )

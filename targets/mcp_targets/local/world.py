@@ -35,6 +35,7 @@ from mcp_targets.local.records import FileLock, FileRecords
 from mcp_targets.local.render import CANDIDATE, SERVER
 from mcp_targets.local.report import read_logs, status, tail
 from mcp_targets.local.supervisor.machine import bound, port_of
+from mcp_targets.local.unit import Unit
 
 _STOP_SECONDS: Final = 28.0
 """More than the runtime gives calls in flight, so that it is never cut short."""
@@ -47,6 +48,7 @@ KINDS: Final = (
     Kind("secret"),
     # Another interpreter is no reason to end a supervisor that runs: it needs nothing of it any more.
     Kind("supervisor", project=lambda _, desired: desired),
+    Kind("unit"),
     Kind("server", effect="moves clients to the new server; no connection is refused"),
 )
 
@@ -58,6 +60,7 @@ class LocalWorld:
         self._request = request
         self._places = Places.of(request.identity, request.environ)
         self._daemon = Daemon(self._places)
+        self._unit = Unit(self._places, request.environ)
         self._values: list[str] = []
         self.kinds = KINDS
         self.records = FileRecords(self._places.releases)
@@ -65,7 +68,7 @@ class LocalWorld:
 
     def observe(self) -> Mapping[Key, Observed]:
         """Everything of this deployment that is there."""
-        return observe(self._places, self._daemon)
+        return observe(self._places, self._daemon, self._unit)
 
     def apply(self, step: Step) -> Mapping[str, Value]:
         """Make one change.
@@ -92,6 +95,8 @@ class LocalWorld:
             case "supervisor":
                 self._daemon.start(Path(step.resource.fields["python"]), self._request.environ)
                 return {**step.resource.fields, "pid": self._daemon.state().get("pid")}
+            case "unit":
+                return self._install(step.resource)
             case "server":
                 return self._server(step.resource)
             case kind:
@@ -161,6 +166,13 @@ class LocalWorld:
         write_atomic(folder / "secret.json", json.dumps(about).encode(), mode=0o600)
         return secret_fields(folder)
 
+    def _install(self, resource: Resource) -> Mapping[str, Value]:
+        fields = self._unit.install(resource.fields["python"])
+        self._request.progress.note(
+            f"{self._unit.name} starts it when you log in; loginctl enable-linger makes that when the machine starts"
+        )
+        return fields
+
     def _read(self, source: str) -> bytes | None:
         scheme, _, rest = source.partition(":")
         match scheme:
@@ -229,6 +241,8 @@ class LocalWorld:
                 (self._places.configs / f"{key.name}.json").unlink(missing_ok=True)
             case "secret":
                 remove_tree(self._places.secrets / key.name)
+            case "unit":
+                self._unit.remove()
             case "supervisor":
                 self._daemon.end()
             case "server":
