@@ -6,12 +6,13 @@ import json
 import os
 import subprocess
 import sysconfig
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.serve.process import HttpServer, command, http_server, make_bundle
+from tests.serve.process import HttpServer, command, http_server, make_bundle, stdio_server
 
 GOOD = '''
 import os
@@ -189,3 +190,65 @@ def test_an_artifact_starts_without_site_packages_and_reads_pth_files(tmp_path: 
         check=True,
     )
     assert json.loads(done.stdout)["result"] == {}, done.stderr
+
+
+SECRET_FILE = (
+    GOOD
+    + """
+import time
+from pathlib import Path
+
+
+@tool
+def block() -> int:
+    \"\"\"Never end.\"\"\"
+    time.sleep(600)
+    return 0
+"""
+)
+
+
+@pytest.mark.parametrize("how", ["pipe closed", "blocked", "killed"])
+def test_a_secret_written_as_a_file_goes_with_a_stdio_server(tmp_path: Path, how: str) -> None:
+    bundle = make_bundle(tmp_path / "b", SECRET_FILE, secrets={"CERT": {"as": "file"}})
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    with stdio_server(bundle, env={"CERT": "certified", "TMPDIR": str(folder)}) as server:
+        server.initialize()
+        server.call("shown", {"name": "CERT"})
+        path = Path(server.receive()["result"]["structuredContent"]["result"])
+        assert path.read_text(encoding="utf-8") == "certified"
+        assert path.is_relative_to(folder)
+        assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+        if how == "blocked":
+            server.call("block", identity=2)
+        if how == "killed":
+            server.process.kill()
+        else:
+            server.stdin.close()
+        server.process.wait(10)
+    _emptied(folder)
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_secret_written_as_a_file_goes_with_an_http_server(tmp_path: Path, refused: bool) -> None:
+    secrets = {"CERT": {"as": "file"}} | ({"OTHER": {"as": "env"}} if refused else {})
+    bundle = make_bundle(tmp_path / "b", SECRET_FILE, secrets=secrets)
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    env = {"CERT": "certified", "TMPDIR": str(folder)}
+    if refused:
+        assert "OTHER" in fail(bundle, **env)["msg"]
+    else:
+        with http_server(bundle, env=env) as server:
+            assert list(folder.glob("mcp-tool-*/CERT"))
+            server.process.terminate()
+            server.process.wait(20)
+    _emptied(folder)
+
+
+def _emptied(folder: Path) -> None:
+    deadline = time.monotonic() + 10
+    while (left := list(folder.iterdir())) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert left == []

@@ -3,12 +3,12 @@
 import os
 import site
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mcp_tool.config import Config
+from mcp_tool.serve import private
 from mcp_tool.serve.problem import StartProblem
 
 
@@ -52,7 +52,7 @@ def enter(config: Config, tool: Mapping[str, Any], *, defaults: bool = False) ->
         if declared.get("as", "env") == "env":
             os.environ[name] = value
         else:
-            os.environ[name] = str(reference.file or _private_file(name, value))
+            os.environ[name] = str(reference.file or private.write(name, value))
             found[name] = {"file": os.environ[name]}
     if missing:
         raise StartProblem(
@@ -60,12 +60,3 @@ def enter(config: Config, tool: Mapping[str, Any], *, defaults: bool = False) ->
             "set them where the config says, or mark them required = false in the manifest",
         )
     return found
-
-
-def _private_file(name: str, value: str) -> Path:
-    """The secret as a file that only this user can read, for a value that came by environment variable."""
-    folder = Path(tempfile.mkdtemp(prefix="mcp-tool-"))
-    path = folder / name
-    path.write_text(value, encoding="utf-8")
-    path.chmod(0o600)
-    return path

@@ -17,14 +17,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+from mcp_tool.serve import private
+from mcp_tool.serve.private import MARK
+
 GRACE = 3.5
 """Seconds the server gets to end by itself once its client is gone."""
 
 SOFT = 0.3
 """Seconds that what is left of its children gets between SIGTERM and SIGKILL."""
-
-MARK = "MCP_TOOL_GUARD"
-"""Environment variable that every program started by the server inherits; names those that left its group."""
 
 _TICK_MS = 500
 _HALF_CLOSED = getattr(select, "POLLRDHUP", 0)  # absent on macOS, where POLLHUP alone has to do
@@ -56,6 +56,7 @@ def _guard(server: int, client: int) -> NoReturn:
         os.dup2(null, 2)
         _watch(server, client)
         _end(server)
+        private.remove_marked()
     finally:
         os._exit(0)
 

@@ -187,7 +187,9 @@ def _settle() -> None:
 
 def _leave(code: int) -> NoReturn:
     """End the process in the ordinary way, so that exit handlers run, but not for longer than they may take."""
+    from mcp_tool.serve import private
     from mcp_tool.serve.stdio import cut_off_after
 
     cut_off_after(_EXIT_HANDLERS, code)
+    private.remove()
     raise SystemExit(code)

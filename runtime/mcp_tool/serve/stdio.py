@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any, cast
 import anyio
 from anyio import AsyncFile, CapacityLimiter, to_thread
 
+from mcp_tool.serve import private
+
 if TYPE_CHECKING:
     from mcp.server.lowlevel import Server
 
@@ -52,9 +54,14 @@ def take_pipes() -> Pipes:
 
 def cut_off_after(seconds: float, code: int = 0) -> None:
     """End the process in that many seconds unless it has ended by itself; safe to call more than once."""
-    timer = threading.Timer(seconds, os._exit, args=(code,))
+    timer = threading.Timer(seconds, _cut_off, args=(code,))
     timer.daemon = True
     timer.start()
+
+
+def _cut_off(code: int) -> None:
+    private.remove()
+    os._exit(code)
 
 
 @dataclass
