@@ -12,6 +12,7 @@ import pytest
 import tomli
 
 from mcp_packager.errors import PackError, UsageError, UserError, WorldError
+from mcp_packager.manifest import load
 from mcp_packager.scaffold import NewRequest, create
 
 
@@ -42,6 +43,21 @@ def test_our_template_gives_a_project_with_its_name(tmp_path: Path) -> None:
     assert project.next_commands[0] == "mcp-pack check"
     assert project.next_commands[-1].startswith("mcp-pack invoke ")
     assert [path.name for path in tmp_path.iterdir()] == ["word-tools"]
+
+
+@pytest.mark.parametrize("name", ["class", "json", "mcp"])
+def test_a_name_that_no_package_can_have(name: str, tmp_path: Path) -> None:
+    create(NewRequest(name=name, folder=tmp_path / "a", git=False))
+    manifest = tomli.loads((tmp_path / "a" / "mcp-tool.toml").read_text())
+    assert (manifest["tool"]["name"], manifest["tool"]["entrypoint"]) == (name, f"{name}_tools.tools")
+    assert (tmp_path / "a" / "src" / f"{name}_tools" / "tools.py").is_file()
+
+
+def test_a_name_is_as_long_as_the_manifest_allows(tmp_path: Path) -> None:
+    create(NewRequest(name="a" * 40, folder=tmp_path / "a", git=False))
+    load(tmp_path / "a", check_targets=False)
+    with pytest.raises(UsageError, match="no name for a tool"):
+        create(NewRequest(name="a" * 41, folder=tmp_path / "b", git=False))
 
 
 def test_the_editors_schema_is_where_the_first_line_points(tmp_path: Path) -> None:

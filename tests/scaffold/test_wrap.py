@@ -159,6 +159,13 @@ def test_a_server_that_runs_on_import_is_noted(tmp_path: Path) -> None:
     assert "line 3" in note
 
 
+def test_a_server_that_says_nothing_of_itself_says_nothing_of_the_template(tmp_path: Path) -> None:
+    file = written(tmp_path, "from mcp.server import MCPServer\nmcp = MCPServer('x')\n")
+    create(NewRequest(name="a", folder=tmp_path / "a", server=file, git=False))
+    project = tomli.loads((tmp_path / "a" / "pyproject.toml").read_text())["project"]
+    assert project["description"] == "An MCP server"
+
+
 def test_from_and_template_exclude_each_other(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="exclude"):
         create(NewRequest(name="a", folder=tmp_path / "a", template="x", server=tmp_path / "server.py"))

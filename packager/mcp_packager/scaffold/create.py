@@ -16,10 +16,10 @@ from typing import Any
 from mcp_packager.errors import Place, Problem, UsageError, UserError, WorldError
 from mcp_packager.progress import Progress, Silent
 from mcp_packager.scaffold import template as templates
-from mcp_packager.scaffold.wrap import Server, adapt, find_server
+from mcp_packager.scaffold.wrap import Server, adapt, find_server, is_taken
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-_LONGEST = 63
+_LONGEST = 40
 SCHEMA_FILE = Path(".mcp-pack", "mcp-tool.schema.json")
 """Where a scaffolded manifest's first line points an editor at."""
 
@@ -127,8 +127,9 @@ def _order(request: NewRequest, server: Server | None) -> templates.Order:
     settings = dict(setting.split("=", 1) for setting in request.settings)
     if server is not None:
         settings["entrypoint"] = server.entrypoint
-        if server.description and "description" not in settings:
-            settings["description"] = server.description
+        settings.setdefault("description", server.description or "An MCP server")
+    elif request.template is None and is_taken(module := request.name.replace("-", "_")):
+        settings.setdefault("package", f"{module}_tools")
     return templates.Order(
         name=request.name,
         source=request.template,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import keyword
 import shutil
 import sys
 from dataclasses import dataclass
@@ -100,12 +101,17 @@ def _parse(file: Path) -> ast.Module:
         raise UserError(Problem(f"is not Python: {error}", "mend the file", place)) from None
 
 
+def is_taken(module: str) -> bool:
+    """Whether a module of this name could not be imported, or would hide a library."""
+    return keyword.iskeyword(module) or module in _TAKEN or module in sys.stdlib_module_names
+
+
 def _judge_module(file: Path, tree: ast.Module) -> None:
     place = Place(file=str(file))
     name = file.stem
     if not name.isidentifier() or file.suffix != ".py":
         raise UserError(Problem("cannot be imported as a module", "rename it, for example to server.py", place))
-    if name in _TAKEN or name in sys.stdlib_module_names:
+    if is_taken(name):
         what = f"a module called `{name}` would hide the library of that name"
         raise UserError(Problem(what, "rename it, for example to server.py", place))
     relative = next((node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level), None)
