@@ -47,8 +47,9 @@ def from_input(source: str) -> dict[str, Any]:
     try:
         text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise UsageError(
-            Problem(f"cannot be read: {error}", "name a readable file with a JSON object in it", place)
+            Problem(f"cannot be read: {why}", "name a readable file with a JSON object in it", place)
         ) from None
     try:
         content = json.loads(text)

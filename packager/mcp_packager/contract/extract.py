@@ -22,6 +22,8 @@ LIMIT: Final = 30.0
 """Seconds that importing the code may take."""
 
 _LAST_LINES: Final = 12
+_FAULTHANDLER: Final = ("Fatal Python error: Aborted", "Fatal Python error: Segmentation fault")
+"""Headers of the stacks that we ask for or that the signal's name tells already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,8 @@ def _unanswered(ended: child.Ended, seen: trace.View) -> Problem:
 
 
 def _tail(output: str, seen: trace.View) -> str:
-    lines = [line for line in seen.plain(output) if line.strip()][-_LAST_LINES:]
+    said = (line for line in seen.plain(output) if line.strip() and not line.startswith(_FAULTHANDLER))
+    lines = list(said)[-_LAST_LINES:]
     return "\n  its last output:\n" + "\n".join(f"    {line[:300]}" for line in lines) if lines else ""
 
 
