@@ -301,7 +301,7 @@ def test_logs_go_on_line_by_line(patch: Patch) -> None:
     patch("operate.logs", logs)
     assert call("logs", "-n", "5", "-f").output == "one\ntwo\n"
     documents = [json.loads(line) for line in call("logs", "-n", "5", "-f", "--json").stdout.splitlines()]
-    assert documents == [{"schema": 1, "line": "one"}, {"schema": 1, "line": "two"}]
+    assert documents == [{"schema": 1, "command": "logs", "line": line} for line in ("one", "two")]
 
 
 def test_doctor_names_what_each_thing_is_for() -> None:

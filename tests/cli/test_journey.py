@@ -61,7 +61,7 @@ def test_every_document_parses_and_says_what_it_is(tmp_path: Path, home: dict[st
     assert removed["deployments"][0]["removed"]
     lines = [json.loads(line) for line in logs.stdout.splitlines()]
     assert len(lines) == 3
-    assert all(line.keys() == {"schema", "line"} for line in lines)
+    assert all(line.keys() == {"schema", "command", "line"} for line in lines)
     by_command = {one["command"]: one for one in seen}
     assert by_command["status"]["deployments"][0]["state"] == "running"
     assert by_command["check"]["check"]["comparisons"][0]["changes"] == []

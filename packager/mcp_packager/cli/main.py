@@ -6,6 +6,7 @@ fault of mcp-pack itself), 4 changes are due (``plan --exit-code``, ``drift``), 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import signal
@@ -47,11 +48,23 @@ def run(arguments: Sequence[str]) -> int:
         if sys.stdout is not None:
             sys.stdout.flush()
     except KeyboardInterrupt as stop:
+        _say_interrupted(arguments)
         return TERMINATED if type(stop) is not KeyboardInterrupt else INTERRUPTED
     except BrokenPipeError:
         _forget_stdout()
         return 0
     return code
+
+
+def _say_interrupted(arguments: Sequence[str]) -> None:
+    """Where work on a target was cut short, what that means; elsewhere nothing needs to be said."""
+    if {"deploy", "rollback", "destroy"} & set(arguments[:1]):
+        with contextlib.suppress(OSError):
+            print(  # noqa: T201 - click may not have been loaded yet
+                "Interrupted. Clients have what they had, or the new release already: `mcp-pack status` says which; "
+                "the same command again finishes the work.",
+                file=sys.stderr,
+            )
 
 
 def _guarded(arguments: Sequence[str]) -> int:

@@ -34,9 +34,9 @@ def document(command: str, **content: object) -> None:
     data(json.dumps({"schema": JSON_SCHEMA, "command": command, **plain(content)}, ensure_ascii=False, indent=2))
 
 
-def json_line(**content: object) -> None:
+def json_line(command: str, **content: object) -> None:
     """Print one document on one line, for output that goes on and on."""
-    data(json.dumps({"schema": JSON_SCHEMA, **plain(content)}, ensure_ascii=False))
+    data(json.dumps({"schema": JSON_SCHEMA, "command": command, **plain(content)}, ensure_ascii=False))
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

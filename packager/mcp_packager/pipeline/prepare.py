@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mcp_packager import registry
@@ -13,7 +13,7 @@ from mcp_packager.bundle import AuthorFiles, Bundle, assemble, author_files, can
 from mcp_packager.bundle.assemble import app_entries
 from mcp_packager.bundle.tree import write_tree
 from mcp_packager.contract import Contract, ExtractRequest, extract
-from mcp_packager.errors import Problem, UserError
+from mcp_packager.errors import Place, Problem, UserError
 from mcp_packager.interpreters import Interpreter, find, host_platform
 from mcp_packager.lock import Lock, ensure
 from mcp_packager.manifest import Manifest
@@ -124,7 +124,8 @@ def extract_contract(
     with progress.stage("contract"), store.scratch() as folder:
         write_tree(entries, folder)
         (folder / "app").mkdir(exist_ok=True)
-        contract = extract(
+        contract = _extracted(
+            manifest,
             ExtractRequest(
                 python=interpreter.path,
                 lib=library,
@@ -134,11 +135,22 @@ def extract_contract(
                 secrets=secrets,
                 limit=EXTRACT_SECONDS,
                 shown=import_root(manifest),
-            )
+            ),
         )
     # As text: the answers inside are ready for the wire, to the order of their keys.
     store.remember("contracts", key, {"text": json.dumps(contract.document, ensure_ascii=False)})
     return contract
+
+
+def _extracted(manifest: Manifest, request: ExtractRequest) -> Contract:
+    """The contract; a problem that has no place in the code is one of the entry point."""
+    try:
+        return extract(request)
+    except UserError as error:
+        entrypoint = Place(file=str(manifest.path), key="tool.entrypoint")
+        raise UserError(
+            problem if str(problem.where) else replace(problem, where=entrypoint) for problem in error.problems
+        ) from None
 
 
 def import_root(manifest: Manifest) -> Path:

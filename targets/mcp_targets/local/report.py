@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -72,6 +73,18 @@ def tail(path: Path, lines: int) -> tuple[str, ...]:
             return tuple(line.rstrip("\n") for line in deque(handle, maxlen=lines))
     except OSError:
         return ()
+
+
+def spoken(line: str) -> str:
+    """A line of the server's log as a sentence: what it says and how to mend it, without the rest of the document."""
+    try:
+        document = json.loads(line)
+    except ValueError:
+        return line
+    if not isinstance(document, dict) or not isinstance(document.get("msg"), str):
+        return line
+    fix = document.get("fix")
+    return f"{document['msg']} ({fix})" if isinstance(fix, str) else document["msg"]
 
 
 def read_logs(path: Path, *, lines: int, follow: bool) -> Iterator[str]:

@@ -33,7 +33,7 @@ from mcp_targets.local.observe import bundle_fields, config_fields, observe, sec
 from mcp_targets.local.places import Places, told
 from mcp_targets.local.records import FileLock, FileRecords
 from mcp_targets.local.render import CANDIDATE, SERVER
-from mcp_targets.local.report import read_logs, status, tail
+from mcp_targets.local.report import read_logs, spoken, status, tail
 from mcp_targets.local.supervisor.machine import bound, port_of
 from mcp_targets.local.unit import Unit
 
@@ -220,7 +220,7 @@ class LocalWorld:
 
     def _not_up(self, name: str, slot: Mapping[str, Any]) -> UserError:
         log = self._places.log(name)
-        lines = redact("\n".join(tail(log, _SHOWN_LINES)), self._values)
+        lines = redact("\n".join(map(spoken, tail(log, _SHOWN_LINES))), self._values)
         return UserError(
             Problem(
                 slot["error"] or f"the {name} is {slot['state']}",

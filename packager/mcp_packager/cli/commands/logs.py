@@ -22,6 +22,6 @@ def logs(common: Common, *, lines: int, follow: bool) -> None:
     progress = Shown(quiet=common.quiet)
     for line in read(common.request(progress), lines=lines, follow=follow):
         if common.as_json:
-            output.json_line(line=line.rstrip("\n"))
+            output.json_line("logs", line=line.rstrip("\n"))
         else:
             output.data(line.rstrip("\n"))
