@@ -74,5 +74,8 @@ constraints: setup  ## Renew the pinned, hashed dependencies
 	  --no-emit-package mcp-tool-runtime pyproject.toml runtime/pyproject.toml --all-extras --group dev -o constraints.txt
 	@$(BIN)/python -m tests.index.wheelhouse pin
 
+schema: setup  ## Write the manifest's JSON Schema into docs/ anew
+	@$(BIN)/mcp-pack schema > docs/mcp-tool.schema.json
+
 clean:  ## Remove what make made in the tree
 	@rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage .hypothesis
