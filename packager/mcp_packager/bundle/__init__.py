@@ -1,7 +1,7 @@
 """The exact content of an artifact, as data; as a tree or a wheel where one is needed."""
 
 from mcp_packager.bundle.assemble import assemble, canonical
-from mcp_packager.bundle.author import AuthorFile, AuthorFiles, author_files
+from mcp_packager.bundle.author import AuthorFile, AuthorFiles, author_files, import_root
 from mcp_packager.bundle.entries import Bundle, Entry, Inline, ProjectFile, Stored, WheelMember, content
 from mcp_packager.bundle.secrets import scan_secrets
 from mcp_packager.bundle.tree import environment, materialise
@@ -21,6 +21,7 @@ __all__ = [
     "canonical",
     "content",
     "environment",
+    "import_root",
     "materialise",
     "scan_secrets",
     "write_wheel",

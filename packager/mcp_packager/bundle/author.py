@@ -110,6 +110,12 @@ class AuthorFiles:
     root: str
 
 
+def import_root(project: Path) -> Path:
+    """Where the author's code is imported from: ``src`` if there is one, else the project's folder."""
+    source = project / "src"
+    return source if source.is_dir() else project
+
+
 def author_files(manifest: Manifest) -> AuthorFiles:
     """Choose the author's files.
 
@@ -118,7 +124,7 @@ def author_files(manifest: Manifest) -> AuthorFiles:
             and devices, submodules, unreadable files, names that no other machine can hold; or there is none.
     """
     project = manifest.project.resolve()
-    root = "src" if (project / "src").is_dir() else "."
+    root = import_root(project).relative_to(project).as_posix()
     exclude = tuple(manifest.tool.exclude)
     include = tuple(manifest.tool.include)
     served = str(manifest.tool.entrypoint).partition(":")[0].partition(".")[0]

@@ -6,10 +6,9 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from mcp_packager import registry
-from mcp_packager.bundle import AuthorFiles, Bundle, assemble, author_files, canonical, environment
+from mcp_packager.bundle import AuthorFiles, Bundle, assemble, author_files, canonical, environment, import_root
 from mcp_packager.bundle.assemble import app_entries
 from mcp_packager.bundle.tree import write_tree
 from mcp_packager.contract import Contract, ExtractRequest, extract
@@ -134,7 +133,7 @@ def extract_contract(
                 env=dict(manifest.contract_env),
                 secrets=secrets,
                 limit=EXTRACT_SECONDS,
-                shown=import_root(manifest),
+                shown=import_root(manifest.project),
             ),
         )
     # As text: the answers inside are ready for the wire, to the order of their keys.
@@ -151,9 +150,3 @@ def _extracted(manifest: Manifest, request: ExtractRequest) -> Contract:
         raise UserError(
             problem if str(problem.where) else replace(problem, where=entrypoint) for problem in error.problems
         ) from None
-
-
-def import_root(manifest: Manifest) -> Path:
-    """Where the author's code is imported from: ``src`` if there is one, else the project's folder."""
-    source = manifest.project / "src"
-    return source if source.is_dir() else manifest.project

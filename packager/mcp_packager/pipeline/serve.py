@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from mcp_packager import launch
-from mcp_packager.bundle import environment
+from mcp_packager.bundle import environment, import_root
 from mcp_packager.errors import Problem, TerminatedError, UserError
 from mcp_packager.interpreters import Interpreter, find, host_platform
 from mcp_packager.lock import ensure
 from mcp_packager.manifest import FILE_NAME, Manifest, load
-from mcp_packager.pipeline.prepare import import_root
 from mcp_packager.pipeline.requests import Request
 from mcp_packager.store import Store
 from mcp_packager.target import base_config
@@ -69,7 +68,7 @@ def _prepare(request: Request, folder: Path, arguments: tuple[str, ...]) -> _Ser
     (folder / "tool.json").write_text(json.dumps(manifest.tool_document()), encoding="utf-8")
     (folder / "config.json").write_text(json.dumps(_config(manifest)), encoding="utf-8")
     return _Server(
-        _command(interpreter, folder, arguments), launch.environment(library, import_root(manifest), os.environ)
+        _command(interpreter, folder, arguments), launch.environment(library, import_root(manifest.project), os.environ)
     )
 
 
