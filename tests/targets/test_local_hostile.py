@@ -18,16 +18,6 @@ from tests.targets.test_local import places_of
 from tests.targets.test_local_life import wait_for
 
 
-@pytest.fixture
-def deployed(tmp_path: Path) -> Iterator[tuple[Project, Pack]]:
-    project = Project(tmp_path / "suite", "local")
-    project.write("1.0.0")
-    pack = Pack(project.folder, "local", {"MCP_PACK_HOME": str(tmp_path / "home")})
-    pack.deploy()
-    yield project, pack
-    pack.run("destroy", "--yes")
-
-
 def running(places: Places) -> bool:
     return places.lock.exists()
 

@@ -48,16 +48,6 @@ def load(url: str, mode: str) -> Iterator[Seen]:
     seen.answers, seen.failed = told["seen"], told["failed"]
 
 
-@pytest.fixture
-def deployed(tmp_path: Path) -> Iterator[tuple[Project, Pack]]:
-    project = Project(tmp_path / "suite", "local")
-    project.write("1.0.0")
-    pack = Pack(project.folder, "local", {"MCP_PACK_HOME": str(tmp_path / "home")})
-    pack.deploy()
-    yield project, pack
-    pack.run("destroy", "--yes")
-
-
 def server_of(pack: Pack) -> dict[str, Any]:
     return dict(Daemon(Places.of(Identity("suite-tool", "suite-tool"), pack.environ)).slot("server"))
 
