@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from mcp_packager.target import Key, Observed, Value, digest
 from mcp_targets.local.daemon import Daemon
+from mcp_targets.local.keys import key_fields
 from mcp_targets.local.places import Places
 from mcp_targets.local.render import CANDIDATE, HOME, SERVER, SUPERVISOR, UNIT
 from mcp_targets.local.unit import Unit
@@ -34,6 +35,8 @@ def _all(places: Places, daemon: Daemon) -> Iterator[Observed]:
         yield Observed("config", file.stem, config_fields(file))
     for folder in _inside(places.secrets):
         yield Observed("secret", folder.name, secret_fields(folder))
+    for folder in _inside(places.keys):
+        yield Observed("key", folder.name, key_fields(folder))
     if daemon.alive():
         yield Observed(*SUPERVISOR, {"pid": daemon.state().get("pid")})
         for key in (CANDIDATE, SERVER):

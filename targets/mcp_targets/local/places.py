@@ -57,6 +57,11 @@ class Places:
         return self.root / "secrets"
 
     @property
+    def keys(self) -> Path:
+        """One folder a key that was made here; readable by its owner alone."""
+        return self.root / "keys"
+
+    @property
     def releases(self) -> Path:
         """One record a release."""
         return self.root / "releases"

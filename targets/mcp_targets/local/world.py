@@ -29,6 +29,7 @@ from mcp_packager.target import (
     digest,
 )
 from mcp_targets.local.daemon import Daemon
+from mcp_targets.local.keys import PROBE, key_fields, make_key, read_key
 from mcp_targets.local.observe import bundle_fields, config_fields, observe, secret_fields, server_fields
 from mcp_targets.local.places import Places, told
 from mcp_targets.local.records import FileLock, FileRecords
@@ -46,6 +47,7 @@ KINDS: Final = (
     Kind("bundle", stable=frozenset({"path"})),
     Kind("config", stable=frozenset({"path"})),
     Kind("secret"),
+    Kind("key"),
     # Another interpreter is no reason to end a supervisor that runs: it needs nothing of it any more.
     Kind("supervisor", project=lambda _, desired: desired),
     Kind("unit"),
@@ -84,14 +86,6 @@ class LocalWorld:
             self._delete(step.key)
             return {}
         match step.key.kind:
-            case "home":
-                return self._home(step.resource)
-            case "bundle":
-                return self._bundle(step.resource)
-            case "config":
-                return self._config(step.resource)
-            case "secret":
-                return self._secret(step.resource)
             case "supervisor":
                 self._daemon.start(Path(step.resource.fields["python"]), self._request.environ)
                 return {**step.resource.fields, "pid": self._daemon.state().get("pid")}
@@ -99,6 +93,22 @@ class LocalWorld:
                 return self._install(step.resource)
             case "server":
                 return self._server(step.resource)
+            case _:
+                return self._write(step.resource)
+
+    def _write(self, resource: Resource) -> Mapping[str, Value]:
+        """Make what is nothing but files."""
+        match resource.kind:
+            case "home":
+                return self._home(resource)
+            case "bundle":
+                return self._bundle(resource)
+            case "config":
+                return self._config(resource)
+            case "secret":
+                return self._secret(resource)
+            case "key":
+                return self._key(resource)
             case kind:
                 raise _unknown(kind)
 
@@ -121,6 +131,10 @@ class LocalWorld:
     def logs(self, *, lines: int, follow: bool) -> Iterator[str]:
         """The server's log."""
         return read_logs(self._places.log(SERVER.name), lines=lines, follow=follow)
+
+    def probe_key(self) -> bytes | None:
+        """What the deploy's probe tokens are signed with; ``None`` where it is not made yet."""
+        return read_key(self._places.keys / PROBE)
 
     def _home(self, resource: Resource) -> Mapping[str, Value]:
         self._places.root.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -165,6 +179,11 @@ class LocalWorld:
         about = {"source": source, "required": resource.fields["required"], "version": version}
         write_atomic(folder / "secret.json", json.dumps(about).encode(), mode=0o600)
         return secret_fields(folder)
+
+    def _key(self, resource: Resource) -> Mapping[str, Value]:
+        folder = self._places.keys / resource.name
+        make_key(folder, resource.fields["bytes"])
+        return key_fields(folder)
 
     def _install(self, resource: Resource) -> Mapping[str, Value]:
         fields = self._unit.install(resource.fields["python"])
@@ -241,6 +260,8 @@ class LocalWorld:
                 (self._places.configs / f"{key.name}.json").unlink(missing_ok=True)
             case "secret":
                 remove_tree(self._places.secrets / key.name)
+            case "key":
+                remove_tree(self._places.keys / key.name)
             case "unit":
                 self._unit.remove()
             case "supervisor":
