@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mcp_tool.context import Client, Context
     from mcp_tool.decorators import prompt, provide, resource, tool
     from mcp_tool.errors import ResourceNotFoundError, RpcError, ToolError
+    from mcp_tool.principal import Principal
     from mcp_tool.providing import Provided
     from mcp_tool.settings import Settings
 
@@ -48,6 +49,7 @@ __all__ = [
     "Link",
     "ListRoots",
     "Outcome",
+    "Principal",
     "Provided",
     "Resolve",
     "ResourceNotFoundError",
@@ -85,6 +87,7 @@ _HOMES = {
     "context": ("Client", "Context"),
     "decorators": ("prompt", "provide", "resource", "tool"),
     "errors": ("ResourceNotFoundError", "RpcError", "ToolError"),
+    "principal": ("Principal",),
     "providing": ("Provided",),
     "settings": ("Settings",),
 }

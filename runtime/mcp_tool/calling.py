@@ -12,6 +12,8 @@ from mcp_tool.asking import InputRequired
 from mcp_tool.context import Context
 from mcp_tool.errors import ToolError
 from mcp_tool.plans import Call
+from mcp_tool.principal import Principal
+from mcp_tool.record import Record
 from mcp_tool.resolving import Filling, fill
 from mcp_tool.running import CrashError, Runner
 from mcp_tool.wire import MODERN, Wire
@@ -121,8 +123,12 @@ class _Round:
         return self.first.protocol_version
 
     @property
-    def principal(self) -> Any:
+    def principal(self) -> Principal | None:
         return self.first.principal
+
+    @property
+    def record(self) -> Record | None:
+        return self.first.record
 
     @property
     def headers(self) -> Mapping[str, str] | None:

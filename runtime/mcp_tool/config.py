@@ -5,11 +5,15 @@ artifact runs in many places. Every key has a default; an empty document serves 
 
     {"schema": 1, "stage": "default", "target": "local", "release": null,
      "serve": {"path": "/mcp", "public_url": null, "timeout": 60.0, "concurrency": 100,
-               "allowed_hosts": [], "allowed_origins": [], "auth": null, "drain": 20.0, "drain_delay": 0.0,
+               "allowed_hosts": [], "allowed_origins": [], "auth": null, "probe": null, "rate": null,
+               "events": null, "trusted_proxies": [], "root_metadata": true, "drain": 20.0, "drain_delay": 0.0,
                "keep_alive": 75.0, "max_body": 4194304, "listen": true, "state_keys": []},
+     "metrics": {"host": "127.0.0.1", "port": 9464} | null,
+     "telemetry": {"otlp": "http://collector:4318", "sample": 1.0} | null,
+     "dependencies": {"NAME": "host:port"},
      "env": {"NAME": "value"},
      "secrets": {"NAME": {"env": "NAME"} | {"file": "/run/secrets/name"}},
-     "log": {"level": "info"}}
+     "log": {"level": "info", "audit": "none", "file": null, "size": 10485760, "files": 5}}
 
 Times are seconds, sizes are bytes. A secret stands here by reference only; its value is read at start, handed to
 the author's code and put into no log line and no error.
@@ -18,6 +22,7 @@ the author's code and put into no log line and no error.
 import json
 import os
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -62,6 +67,95 @@ class SecretRef(_Section):
         return f"file {self.file}" if self.file is not None else f"environment variable {self.env}"
 
 
+class NoAuth(_Section):
+    """Nobody is asked who they are."""
+
+    mode: Literal["none"]
+
+
+class BearerAuth(_Section):
+    """Callers show one of a few static keys.
+
+    Attributes:
+        keys: Each holds a key, or `sha256:` and the 64 hexadecimal digits of its hash; any of them lets in.
+    """
+
+    mode: Literal["bearer"]
+    keys: Annotated[tuple[SecretRef, ...], Field(min_length=1)]
+
+
+class JwtAuth(_Section):
+    """Callers show a signed token of an issuer.
+
+    Attributes:
+        issuer: `iss` of every token; with mode "oidc" its keys are found by discovery.
+        jwks_url: Where the issuer's keys are; needed with mode "jwt".
+        audience: `aud` of every token; null is the endpoint's own URL.
+        scopes: What every token must have.
+    """
+
+    mode: Literal["jwt", "oidc"]
+    issuer: str
+    jwks_url: str | None = None
+    audience: str | None = None
+    algorithms: Annotated[tuple[Literal["RS256", "ES256", "EdDSA"], ...], Field(min_length=1)] = (
+        "RS256",
+        "ES256",
+        "EdDSA",
+    )
+    scopes: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _findable(self) -> "JwtAuth":
+        if self.mode == "jwt" and self.jwks_url is None:
+            msg = "mode jwt needs a jwks_url"
+            raise ValueError(msg)
+        return self
+
+
+class IamAuth(_Section):
+    """The platform has authenticated the caller."""
+
+    mode: Literal["iam"]
+
+
+Auth = Annotated[NoAuth | BearerAuth | JwtAuth | IamAuth, Field(discriminator="mode")]
+
+
+class Probe(_Section):
+    """How the deploy that looks at this server proves itself.
+
+    Attributes:
+        key: The key that signs its tokens.
+        audience: Which deployment they are for: "project/tool/stage".
+    """
+
+    key: SecretRef
+    audience: str
+
+
+class Rate(_Section):
+    """How often one caller may call: `calls` in `per` seconds, `burst` of them at once (null: as many as `calls`).
+
+    `shared` counts across the replicas, in the Redis of `events`.
+    """
+
+    calls: Annotated[int, Field(gt=0)]
+    per: Seconds = 60.0
+    burst: Annotated[int, Field(gt=0)] | None = None
+    shared: bool = False
+
+
+class Url(_Section):
+    """An address without anything secret in it."""
+
+    url: str
+
+    def read(self) -> str | None:
+        """The address; as a secret's place gives its value."""
+        return self.url
+
+
 class Serve(_Section):
     """How the server answers: where, to whom, how much at once, how it ends.
 
@@ -73,6 +167,12 @@ class Serve(_Section):
         allowed_hosts: Host header values beside loopback and public_url: "name" (any port), "name:port",
             "*.name", or "*" where something in front of the server checks them.
         allowed_origins: Origin header values beside loopback and public_url.
+        auth: Who may call; null asks nobody.
+        probe: How a deploy that looks at this server proves itself; null trusts none.
+        rate: How often each caller may call; null does not count.
+        events: The Redis through which replicas tell each other of changes; null where there is one replica.
+        trusted_proxies: Networks whose `X-Forwarded-*` headers are believed.
+        root_metadata: Whether the whole host is this tool's, so that its RFC 9728 document is at the root too.
         drain: Seconds that calls in flight get after SIGTERM.
         drain_delay: Seconds between "not ready" and the end of accepting, for a load balancer to notice.
         keep_alive: Seconds an idle connection stays open; more than the idle timeout of what stands in front.
@@ -88,7 +188,12 @@ class Serve(_Section):
     concurrency: Annotated[int, Field(gt=0)] = 100
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
-    auth: Mapping[str, Any] | None = None
+    auth: Auth | None = None
+    probe: Probe | None = None
+    rate: Rate | None = None
+    events: Url | SecretRef | None = None
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    root_metadata: bool = True
     drain: Seconds = 20.0
     drain_delay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     keep_alive: Seconds = 75.0
@@ -104,20 +209,50 @@ class Serve(_Section):
             raise ValueError(msg)
         return path.rstrip("/") or "/"
 
-    @field_validator("auth")
-    @classmethod
-    def _open_only(cls, auth: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-        # Serving open what was meant to be protected is the one mistake that must not happen quietly.
-        if auth and auth.get("mode") != "none":
-            msg = "this runtime has no authentication yet and will not serve without the one asked for"
+    @model_validator(mode="after")
+    def _shared_somewhere(self) -> "Serve":
+        if self.rate is not None and self.rate.shared and self.events is None:
+            msg = "a shared rate needs events"
             raise ValueError(msg)
-        return None
+        return self
+
+
+class Metrics(_Section):
+    """Where `/metrics` is served, apart from the endpoint; port 0 is any free one."""
+
+    host: str = "0.0.0.0"  # noqa: S104 - whoever collects metrics sits on another machine
+    port: Annotated[int, Field(ge=0, le=65535)] = 9464
+
+
+class Telemetry(_Section):
+    """Where traces and metrics go: the base URL of an OTLP/HTTP collector, and the share of new traces to keep."""
+
+    otlp: str
+    sample: Annotated[float, Field(ge=0, le=1)] = 1.0
+
+
+class AuditFile(_Section):
+    """A file of its own for the audit stream."""
+
+    file: Path
 
 
 class Log(_Section):
-    """What reaches standard error, as one JSON document a line."""
+    """What is written down, as one JSON document a line.
+
+    Attributes:
+        level: From which level up a line is written.
+        audit: Where the audit stream goes.
+        file: Where a server on stdio logs to as well: the client keeps what is on standard error to itself.
+        size: Bytes at which that file is put aside and a new one begun.
+        files: How many files put aside are kept.
+    """
 
     level: Literal["debug", "info", "warning", "error"] = "info"
+    audit: Literal["none", "stderr", "otlp"] | AuditFile = "none"
+    file: Path | None = None
+    size: Annotated[int, Field(gt=0)] = 10 * 1024 * 1024
+    files: Annotated[int, Field(ge=0)] = 5
 
 
 class Config(_Section):
@@ -128,9 +263,19 @@ class Config(_Section):
     target: str = "local"
     release: str | None = None
     serve: Serve = Serve()
+    metrics: Metrics | None = None
+    telemetry: Telemetry | None = None
+    dependencies: Mapping[str, str] = {}
     env: Mapping[str, str] = {}
     secrets: Mapping[str, SecretRef] = {}
     log: Log = Log()
+
+    @model_validator(mode="after")
+    def _collected_somewhere(self) -> "Config":
+        if self.log.audit == "otlp" and self.telemetry is None:
+            msg = "audit to otlp needs telemetry"
+            raise ValueError(msg)
+        return self
 
     def secret(self, name: str) -> SecretRef:
         """The reference for a secret; one the config does not name is looked for in the environment."""

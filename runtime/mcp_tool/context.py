@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     import asyncio
 
+    from mcp_tool.principal import Principal
     from mcp_tool.wire import Wire
 
 
@@ -35,7 +36,7 @@ class Context:
         return self._wire.protocol_version
 
     @property
-    def principal(self) -> Any:
+    def principal(self) -> "Principal | None":
         """Who is calling, as authentication found out; None where nobody asked."""
         return self._wire.principal
 

@@ -27,6 +27,7 @@ from mcp_tool.app import App
 from mcp_tool.asking import Cancelled, Declined, Root, Sampled
 from mcp_tool.errors import RpcError, ToolError
 from mcp_tool.plans import Call, Plans
+from mcp_tool.principal import Principal
 from mcp_tool.registry import (
     Declaration,
     PromptDeclaration,
@@ -88,7 +89,7 @@ class Tools:
     answers: Mapping[Any, Any] = field(default_factory=dict)
     provide: Mapping[Any, Any] = field(default_factory=dict)
     capabilities: Mapping[str, Any] = field(default_factory=lambda: _CAPABILITIES)
-    principal: Any = None
+    principal: Principal | None = None
     _kept: _Kept = field(default_factory=_Kept, init=False, repr=False, compare=False)
 
     def __enter__(self) -> Self:

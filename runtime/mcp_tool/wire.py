@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from mcp_tool.principal import Principal
+from mcp_tool.record import Record
+
 MODERN = "2026-07-28"
 """First protocol version in which a call asks its client by returning questions."""
 
@@ -23,8 +26,12 @@ class Caller(Protocol):
         """The version this request is served at, such as "2025-11-25"."""
 
     @property
-    def principal(self) -> Any:
+    def principal(self) -> Principal | None:
         """Who is calling, as authentication found out; None where nobody asked."""
+
+    @property
+    def record(self) -> Record | None:
+        """What is noted of this request while it is served; None where nobody writes logs."""
 
     @property
     def headers(self) -> Mapping[str, str] | None:
@@ -76,7 +83,8 @@ class InProcess:
 
     request_id: str | int | None = None
     protocol_version: str = MODERN
-    principal: Any = None
+    principal: Principal | None = None
+    record: Record | None = None
     headers: Mapping[str, str] | None = None
     client_capabilities: Mapping[str, Any] = field(default_factory=dict)
     input_responses: Mapping[str, Any] = field(default_factory=dict)

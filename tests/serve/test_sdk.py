@@ -74,11 +74,12 @@ from pathlib import Path
 sys.path.insert(0, {str(bundle / "app")!r})
 from mcp_tool import config
 from mcp_tool.app import App
+from mcp_tool.serve.calls import Calls
 from mcp_tool.serve.sdk import serve_app
 tool = json.loads(Path({str(bundle / "tool.json")!r}).read_text())
 app = App.load(tool)
 settings = config.parse({{"serve": {{"listen": {listen}}}}})
-server = serve_app(app, tool, app.contract(), settings).server
+server = serve_app(app, tool, app.contract(), settings, Calls()).server
 context = type("Context", (), {{"protocol_version": {MODERN!r}}})
 answer = asyncio.run(server._handle_discover(context, None))
 print(json.dumps(answer.model_dump(by_alias=True, mode="json", exclude_none=True)))

@@ -15,8 +15,8 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import BaseModel
 from starlette.requests import HTTPConnection
 
-PRINCIPAL: Final = "mcp_tool.principal"
-"""Key in the ASGI scope under which the HTTP shell leaves who is calling."""
+from mcp_tool.principal import Principal
+from mcp_tool.record import KEY, Record
 
 _ASKING: Final[Mapping[str, tuple[type[BaseModel], type[BaseModel]]]] = {
     "elicitation/create": (types.ElicitRequest, types.ElicitResult),
@@ -38,6 +38,13 @@ class LogLevel:
         return _LEVELS.index(level) >= _LEVELS.index(self.level)
 
 
+def record_of(context: ServerRequestContext[Any, Any]) -> Record:
+    """What the HTTP shell notes of this request; on stdio, where nobody stands before us, a new one."""
+    request: HTTPConnection | None = context.request
+    kept = None if request is None else request.scope.get(KEY)
+    return kept if isinstance(kept, Record) else Record(transport="stdio" if request is None else "http")
+
+
 @dataclass(frozen=True)
 class Exchange:
     """The way back to the client for one request. Implements `mcp_tool.wire.Wire`."""
@@ -45,6 +52,7 @@ class Exchange:
     context: ServerRequestContext[Any, Any]
     bus: SubscriptionBus
     log_level: LogLevel
+    record: Record
 
     @property
     def request_id(self) -> str | int | None:
@@ -57,10 +65,9 @@ class Exchange:
         return self.context.protocol_version
 
     @property
-    def principal(self) -> Any:
+    def principal(self) -> Principal | None:
         """Who is calling, as the HTTP shell found out; None where nobody asked."""
-        request: HTTPConnection | None = self.context.request
-        return None if request is None else request.scope.get(PRINCIPAL)
+        return None if self.record.principal.kind == "anonymous" else self.record.principal
 
     @property
     def headers(self) -> Mapping[str, str] | None:

@@ -20,7 +20,8 @@ from starlette.applications import Starlette
 
 from mcp_tool.config import Config, Serve
 from mcp_tool.errors import RpcError
-from mcp_tool.serve.exchange import Exchange, LogLevel
+from mcp_tool.serve.calls import Calls
+from mcp_tool.serve.exchange import Exchange, LogLevel, record_of
 from mcp_tool.serve.problem import StartProblem
 from mcp_tool.serve.served import Served
 from mcp_tool.wire import MODERN
@@ -34,7 +35,7 @@ Handler = Callable[[Context, Any], Awaitable[dict[str, Any]]]
 LISTS = ("tools/list", "resources/list", "resources/templates/list", "prompts/list")
 
 
-def serve_app(app: "App", tool: Mapping[str, Any], contract: Mapping[str, Any], config: Config) -> Served:
+def serve_app(app: "App", tool: Mapping[str, Any], contract: Mapping[str, Any], config: Config, calls: Calls) -> Served:
     """Put an app behind the SDK.
 
     Args:
@@ -42,8 +43,9 @@ def serve_app(app: "App", tool: Mapping[str, Any], contract: Mapping[str, Any], 
         tool: The `tool.json` document.
         contract: The contract document; its `answers` are given to clients as they stand.
         config: Where the server runs.
+        calls: What surrounds every call.
     """
-    server = _server(app, tool, contract, listen=config.serve.listen)
+    server = _server(app, tool, contract, calls, listen=config.serve.listen)
     server.middleware.append(RequestStateBoundary(state_security(config), default_audience=server.name))
 
     def application(settings: Serve) -> Starlette:
@@ -57,7 +59,8 @@ def serve_app(app: "App", tool: Mapping[str, Any], contract: Mapping[str, Any], 
         finally:
             await app.stop()
 
-    return Served(server, application, running)
+    scopes = {entry["name"]: frozenset(entry.get("scopes", ())) for entry in contract["tools"]}
+    return Served(server, application, running, scopes)
 
 
 def streamable_http(server: Server[Any], settings: Serve) -> Starlette:
@@ -88,7 +91,9 @@ def state_security(config: Config) -> RequestStateSecurity:
     return RequestStateSecurity(keys=keys) if keys else RequestStateSecurity.ephemeral()
 
 
-def _server(app: "App", tool: Mapping[str, Any], contract: Mapping[str, Any], *, listen: bool) -> Server[Any]:
+def _server(
+    app: "App", tool: Mapping[str, Any], contract: Mapping[str, Any], calls: Calls, *, listen: bool
+) -> Server[Any]:
     schemas = {entry["name"]: entry["definition"].get("inputSchema") for entry in contract["tools"]}
     server: Server[Any] = Server(
         tool["name"],
@@ -101,11 +106,12 @@ def _server(app: "App", tool: Mapping[str, Any], contract: Mapping[str, Any], *,
     bus, log_level = InMemorySubscriptionBus(), LogLevel()
 
     def exchange(context: Context) -> Exchange:
-        return Exchange(context, bus, log_level)
+        return Exchange(context, bus, log_level, record_of(context))
 
     @_speaking_rpc
     async def call_tool(context: Context, params: types.CallToolRequestParams) -> dict[str, Any]:
-        return await app.call_tool(params.name, params.arguments or {}, exchange(context))
+        name, arguments, wire = params.name, params.arguments or {}, exchange(context)
+        return await calls(name, arguments, wire, lambda: app.call_tool(name, arguments, wire))
 
     @_speaking_rpc
     async def read_resource(context: Context, params: types.ReadResourceRequestParams) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """What the transports serve, however it was written: a tool of this runtime, an MCPServer, a FastMCP server."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mcp.server.lowlevel import Server
@@ -20,11 +20,13 @@ class Served:
         server: The SDK's server, for stdio.
         application: Makes the SDK's ASGI application for the given settings; called once.
         running: The author's own start and stop, entered around the transport.
+        scopes: By tool, the OAuth scopes that its caller must have; empty for a server written with another library.
     """
 
     server: Server[Any]
     application: Callable[[Serve], Starlette]
     running: Callable[[], AbstractAsyncContextManager[object]]
+    scopes: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def close_listens(self) -> None:
         """End every open `subscriptions/listen` stream with its proper last message."""

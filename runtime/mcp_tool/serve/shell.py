@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from mcp_tool.config import Serve
+from mcp_tool.record import KEY, Record
 from mcp_tool.serve import log
+from mcp_tool.serve.gates import SERVER_BUSY, Authenticator, Headers, Refusal
 from mcp_tool.serve.names import Names
 
 Scope = MutableMapping[str, Any]
@@ -17,23 +19,9 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
-Headers = dict[bytes, bytes]
-
-INVALID_REQUEST: Final = -32600  # JSON-RPC 2.0, section 5.1
-SERVER_BUSY: Final = -32000  # JSON-RPC 2.0: first of the codes left to implementations
 
 LISTEN: Final = b"subscriptions/listen"
 """The one method whose answer stays open for as long as the client likes; known by its routing header."""
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """An answer given without asking the tool."""
-
-    status: int
-    message: str
-    code: int = INVALID_REQUEST
-    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 @dataclass
@@ -42,6 +30,7 @@ class Shell:
 
     Attributes:
         inner: The SDK's application; it sees only requests that passed.
+        authenticate: Finds out who is calling; None asks nobody.
         ready: Whether `/readyz` says so; false before the start is done and from the moment a stop was asked for.
         in_flight: Requests being answered, listen streams apart.
     """
@@ -49,6 +38,7 @@ class Shell:
     inner: Application
     settings: Serve
     names: Names
+    authenticate: Authenticator | None = None
     ready: bool = False
     in_flight: int = field(default=0, init=False)
 
@@ -76,8 +66,9 @@ class Shell:
 
         # Header values may carry optional white space (RFC 9110, 5.5), which httptools leaves in place.
         headers: Headers = {key: value.strip() for key, value in scope["headers"]}
+        record = scope[KEY] = Record()
         try:
-            await self._serve(scope, headers, receive, noting)
+            await self._serve(record, scope, headers, receive, noting)
         finally:
             log.info(
                 "request",
@@ -88,11 +79,20 @@ class Shell:
                 ms=watch.ms,
             )
 
-    async def _serve(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
+    async def _serve(self, record: Record, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
+        if self.authenticate is not None and (document := self.authenticate.metadata(scope, headers)) is not None:
+            await _send(send, 200, document, ((b"cache-control", b"max-age=3600"),))
+            return
         at_endpoint = (scope["path"].rstrip("/") or "/") == self.settings.path
         if refusal := self._refusal(scope["method"], headers, at_endpoint=at_endpoint):
             await _refuse(send, refusal)
             return
+        if self.authenticate is not None:
+            who = await self.authenticate(scope, headers)
+            if isinstance(who, Refusal):
+                await _refuse(send, who)
+                return
+            record.principal = who
         path = self.settings.path if at_endpoint else scope["path"]
         inner_scope = dict(
             scope,
@@ -102,13 +102,14 @@ class Shell:
         )
         listening = headers.get(b"mcp-method") == LISTEN
         if not listening and self.in_flight >= self.settings.concurrency:
-            await _refuse(send, Refusal(503, "The server is busy", SERVER_BUSY, ((b"retry-after", b"1"),)))
+            await _refuse(send, Refusal(503, "The server is busy", "busy", SERVER_BUSY, ((b"retry-after", b"1"),)))
             return
         self.in_flight += not listening
         try:
             body = await _read(receive, self.settings.max_body)
             if body is None:
-                await _refuse(send, Refusal(413, f"The request is larger than {self.settings.max_body} bytes"))
+                text = f"The request is larger than {self.settings.max_body} bytes"
+                await _refuse(send, Refusal(413, text, "too_large"))
             else:
                 await self.inner(inner_scope, _replay(body, receive), send)
         finally:
@@ -117,16 +118,16 @@ class Shell:
     def _refusal(self, method: str, headers: Headers, *, at_endpoint: bool) -> Refusal | None:
         """Why a request is not served, from its head alone."""
         if not self.names.host_is_ours(headers.get(b"host", b"").decode("latin-1")):
-            return Refusal(421, "This server does not go by that Host")
+            return Refusal(421, "This server does not go by that Host", "host")
         origin = headers.get(b"origin")
         if origin is not None and not self.names.origin_is_trusted(origin.decode("latin-1")):
-            return Refusal(403, "Pages of that Origin may not call this server")
+            return Refusal(403, "Pages of that Origin may not call this server", "origin")
         if at_endpoint and method != "POST":
             # A GET of the older protocol versions would open a stream on which nothing ever comes.
-            return Refusal(405, "Only POST is served here", headers=((b"allow", b"POST"),))
+            return Refusal(405, "Only POST is served here", "method", headers=((b"allow", b"POST"),))
         length = headers.get(b"content-length", b"")
         if length.isdigit() and int(length) > self.settings.max_body:
-            return Refusal(413, f"The request is larger than {self.settings.max_body} bytes")
+            return Refusal(413, f"The request is larger than {self.settings.max_body} bytes", "too_large")
         return None
 
 
@@ -165,7 +166,10 @@ async def _refuse(send: Send, refusal: Refusal) -> None:
 
 
 async def _answer(send: Send, status: int, document: object, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
-    body = json.dumps(document, separators=(",", ":")).encode()
+    await _send(send, status, json.dumps(document, separators=(",", ":")).encode(), headers)
+
+
+async def _send(send: Send, status: int, body: bytes, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
     fixed = ((b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": status, "headers": [*fixed, *headers]})
     await send({"type": "http.response.body", "body": body})

@@ -101,7 +101,7 @@ def _serve_stdio(request: Request) -> None:
 
 
 def _serve_http(request: Request) -> None:
-    from mcp_tool.serve import http, log, shell
+    from mcp_tool.serve import auth, http, log, shell
     from mcp_tool.serve.names import Names
 
     sockets = http.inherited(request.descriptors) or (http.bind(request.host, request.port),)
@@ -109,7 +109,7 @@ def _serve_http(request: Request) -> None:
     settings = config.serve
     names = Names.of(request.host, settings.public_url, settings.allowed_hosts, settings.allowed_origins)
     inner = served.application(settings)
-    outer = shell.Shell(inner, settings, names)
+    outer = shell.Shell(inner, settings, names, auth.authenticator(config, served.scopes))
 
     def ready() -> None:
         _settle()
@@ -153,11 +153,12 @@ def _load_app(
 ) -> "Served":
     from mcp_tool.app import App
     from mcp_tool.serve import sdk
+    from mcp_tool.serve.calls import Calls
 
     app = App.load(tool, secrets=secrets, timeout=config.serve.timeout)
     kept = bundle / "contract.json"
     contract = _read_json(kept, "the contract", "build the bundle again") if kept.exists() else app.contract()
-    return sdk.serve_app(app, tool, contract, config)
+    return sdk.serve_app(app, tool, contract, config, Calls())
 
 
 def _load_wrapped(tool: Mapping[str, Any], config: "Config") -> "Served":
