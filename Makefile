@@ -52,8 +52,8 @@ demo: setup  ## Scaffold a tool, build it, deploy it to local, call it with a re
 test: packages  ## Run the tests; a real part that is missing here is skipped by name (CI=true: fails)
 	@$(PYTEST) $(if $(CI),$(COVER)) $(ARGS) $(TESTS)
 
-test-all: lint packages  ## Lint, then the tests with the coverage floor
-	@$(PYTEST) $(COVER) $(ARGS) $(TESTS)
+test-all: lint packages  ## Lint, then all tests, long matrices whole, with the coverage floor
+	@MCP_PACK_TEST_ALL=1 $(PYTEST) $(COVER) $(ARGS) $(TESTS)
 
 lint: setup  ## ruff, mypy strict, the walls between the layers
 	@$(BIN)/ruff check --quiet .

@@ -15,13 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from tests import real_parts
+from tests import real_parts, sampling
 from tests.index import server, wheelhouse
 
 _MISSING = "real part missing"
 _SESSION = "MCP_PACK_TEST_SESSION"
 _FOREIGN = re.compile(r"^(AWS|AZURE|GOOGLE|GCLOUD|CLOUDSDK|KUBE|DOCKER|MCP|UV|PIP|GIT|XDG)_?")
-_KEPT = {"AWS_CA_BUNDLE", "GIT_SSL_CAINFO", "PIP_CERT", "MCP_PACK_TEST_CACHE", _SESSION}
+_KEPT = {"AWS_CA_BUNDLE", "GIT_SSL_CAINFO", "PIP_CERT", "MCP_PACK_TEST_CACHE", sampling.ALL, sampling.SEED, _SESSION}
 _LOOPBACK = re.compile(r"^(127\.\d+\.\d+\.\d+|::1|localhost|)$")
 _GIT = """[user]
 	name = Test Person
@@ -36,11 +36,17 @@ _count = itertools.count()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Set the process's environment once, before any test module is imported and before workers start."""
+    sampling.seed()  # before workers start: they collect the same tests
     if _SESSION not in os.environ:
         os.environ[_SESSION] = tempfile.mkdtemp(prefix="mcp-pack-tests-")
         config.add_cleanup(lambda: _remove(Path(os.environ.pop(_SESSION))))
         _clean_environment(Path(os.environ[_SESSION]))
         _serve_packages(config)
+
+
+def pytest_report_header() -> str:
+    """How long matrices run, so that the same sample can be run again."""
+    return sampling.says()
 
 
 def _clean_environment(session: Path) -> None:
