@@ -44,11 +44,6 @@ def pytest_configure(config: pytest.Config) -> None:
         _serve_packages(config)
 
 
-def pytest_report_header() -> str:
-    """How long matrices run, so that the same sample can be run again."""
-    return sampling.says()
-
-
 def _clean_environment(session: Path) -> None:
     keep = {
         "MCP_PACK_TEST_CACHE": str(real_parts.cache()),
@@ -153,7 +148,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Count the tests that a missing real part kept from running, part by part."""
+    """Say how long matrices ran, and count the tests that a missing real part kept from running, part by part."""
+    terminalreporter.line(sampling.says())
     counts: dict[str, int] = {}
     for report in terminalreporter.stats.get("skipped", []):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""

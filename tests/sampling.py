@@ -33,7 +33,7 @@ def sampled(cases: Sequence[T], most: int, *, of: str) -> list[T]:
     """
     if whole() or len(cases) <= most:
         return list(cases)
-    chosen = sorted(random.Random(f"{seed()} {of}").sample(range(len(cases)), most))  # noqa: S311 - a sample, not a secret
+    chosen = sorted(random.Random(f"{seed()} {of}").sample(range(len(cases)), most))
     return [cases[place] for place in chosen]
 
 
