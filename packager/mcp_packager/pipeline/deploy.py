@@ -90,7 +90,8 @@ def deploy(
         _ask(each, engine.plan(each.intent, each.world), confirm)
     run = engine.Run(progress=request.progress, wait=wait)
     return tuple(
-        report(each.built.aim, engine.deploy(each.intent, each.world, verify=verified, run=run)) for each in aimed
+        report(each.built.aim, engine.deploy(each.intent, each.world, verify=verified(each.world), run=run))
+        for each in aimed
     )
 
 

@@ -93,7 +93,7 @@ def rollback(request: Request, *, to: int | None) -> tuple[DeployReport, ...]:
     """
     run = engine.Run(progress=request.progress)
     return tuple(
-        report(placed.aim, engine.rollback(placed.world, verify=verified, to=to, run=run))
+        report(placed.aim, engine.rollback(placed.world, verify=verified(placed.world), to=to, run=run))
         for placed in _places(request)
     )
 

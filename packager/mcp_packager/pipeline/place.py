@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mcp_packager.pipeline.project import Aim
 from mcp_packager.pipeline.requests import ChangeLine, Comparison
 from mcp_packager.progress import Progress
-from mcp_packager.target import Endpoint, Intent, Release, Verification, World, WorldInput, identity_of
+from mcp_packager.target import (
+    Auth,
+    Endpoint,
+    Inside,
+    Intent,
+    Probed,
+    Release,
+    Verification,
+    Verify,
+    Via,
+    World,
+    WorldInput,
+    identity_of,
+)
 
 if TYPE_CHECKING:
     from mcp_packager.contract import Contract
@@ -32,11 +46,44 @@ def world_of(manifest: Manifest, aim: Aim, *, progress: Progress, built: Built |
     )
 
 
-def verified(endpoint: Endpoint, intent: Intent) -> Verification:
-    """Hold what an endpoint serves against what was wanted there, as a client would see it."""
-    from mcp_packager.verify import verify
+def verified(world: World) -> Verify:
+    """How a deploy to that world looks at an endpoint: as clients reach it, else from inside where the world can."""
 
-    return verify(endpoint, intent.contract, intent.calls)
+    def look(endpoint: Endpoint, intent: Intent) -> Verification:
+        from mcp_packager.verify import UnreachableError
+
+        if intent.via not in {None, Via.PUBLIC}:
+            why = f"it is looked at by {intent.via}, as [verify] via says"
+            return _from_inside(world, endpoint, intent, why) or _ask(world, endpoint, intent)
+        try:
+            return _ask(world, endpoint, intent)
+        except UnreachableError as error:
+            looked = None if intent.via else _from_inside(world, endpoint, intent, error.problems[0].what)
+            if looked is None:
+                raise
+            return looked
+
+    return look
+
+
+def _from_inside(world: World, endpoint: Endpoint, intent: Intent, why: str) -> Verification | None:
+    opened = world.inside(endpoint) if isinstance(world, Inside) else None
+    if opened is None:
+        return None
+    with opened as inner:
+        found = _ask(world, inner, intent)
+        inside = f"looked at from inside ({inner.via})"
+    return Verification((inside, *found.checked), (f"{endpoint.url} from outside: {why}", *found.unverified))
+
+
+def _ask(world: World, endpoint: Endpoint, intent: Intent) -> Verification:
+    """Hold what an endpoint serves against what was wanted there, with a token of the deploy's own where it asks."""
+    from mcp_packager.verify import probe_token, verify
+
+    key = world.probe_key() if endpoint.auth is not Auth.NONE and isinstance(world, Probed) else None
+    # A new one for each request: a call may take longer than a token lives.
+    token = None if key is None else partial(probe_token, key, intent.identity.audience)
+    return verify(endpoint, intent.contract, intent.calls, token=token)
 
 
 def comparison(name: str, release: Release | None, contract: Contract) -> Comparison:

@@ -39,6 +39,7 @@ from mcp_packager.target.release import (
     Intent,
     Outcome,
     Release,
+    Via,
     held_contract,
 )
 from mcp_packager.target.resources import (
@@ -58,8 +59,10 @@ from mcp_packager.target.values import Generated, Key, Ref, Unknown, Value, cano
 from mcp_packager.target.verification import Verification, Verify
 from mcp_packager.target.world import (
     Holder,
+    Inside,
     Lock,
     LockLostError,
+    Probed,
     Records,
     RecordTakenError,
     State,
@@ -92,6 +95,7 @@ __all__ = [
     "Generated",
     "Holder",
     "Identity",
+    "Inside",
     "Intent",
     "Kept",
     "Key",
@@ -104,6 +108,7 @@ __all__ = [
     "Outcome",
     "Phase",
     "Plan",
+    "Probed",
     "Projection",
     "RecordTakenError",
     "Records",
@@ -121,6 +126,7 @@ __all__ = [
     "Value",
     "Verification",
     "Verify",
+    "Via",
     "World",
     "WorldInput",
     "base_config",

@@ -46,6 +46,11 @@ class Identity:
             head = f"t{head}"[:room]
         return f"{head}{alphabet.separator}{mark}"
 
+    @property
+    def audience(self) -> str:
+        """Which deployment a probe token is for: ``project/tool/stage``."""
+        return f"{self.project}/{self.tool}/{self.stage}"
+
     def labels(self) -> dict[str, str]:
         """What proves ownership, as labels or tags. Nothing without them is adopted or deleted."""
         return {"mcp-pack/project": self.project, "mcp-pack/tool": self.tool, "mcp-pack/stage": self.stage}

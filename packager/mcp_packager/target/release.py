@@ -22,19 +22,43 @@ class Auth(StrEnum):
 
     NONE = "none"
     BEARER = "bearer"
+    """One of the endpoint's static keys, as a bearer token."""
+    JWT = "jwt"
+    OIDC = "oidc"
+    """A bearer token that the issuer signed."""
+    IAM = "iam"
+    """A request that the platform's own credentials signed."""
+
+    @property
+    def by_token(self) -> bool:
+        """Whether a caller shows a token in the header ``Authorization``."""
+        return self in {Auth.BEARER, Auth.JWT, Auth.OIDC}
+
+
+class Via(StrEnum):
+    """Which way an endpoint is reached."""
+
+    PUBLIC = "public"
+    """As any client reaches it."""
+    CLUSTER = "cluster"
+    """From inside the cluster that it runs in."""
+    INVOKE = "invoke"
+    """Through the platform's own call to start the code, without its address."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """How a client reaches a server: a URL, or a command that speaks stdio.
 
-    ``headers`` go with every request of ours (a Host for a private address); they hold no secret.
+    ``headers`` go with every request of ours (a Host for a private address); they hold no secret. ``via`` is for the
+    moment alone: what is recorded is how clients reach it.
     """
 
     url: str | None = None
     command: tuple[str, ...] = ()
     auth: Auth = Auth.NONE
     headers: Mapping[str, str] = field(default_factory=dict)
+    via: Via = Via.PUBLIC
 
     def as_json(self) -> dict[str, Any]:
         """Plain data, for records and ``--json``."""
@@ -105,6 +129,8 @@ class Intent:
     calls: tuple[Call, ...] = ()
     keep: int = 5
     """How many earlier releases stay with all that a rollback needs."""
+    via: Via | None = None
+    """The one way to look at what is served; ``None``: as clients reach it, else from inside."""
 
     @cached_property
     def fingerprint(self) -> str:
@@ -129,6 +155,7 @@ class Intent:
             "resources": [resource.as_json() for resource in self.resources],
             "calls": [call.as_json() for call in self.calls],
             "keep": self.keep,
+            **({} if self.via is None else {"via": self.via.value}),
         }
 
     @classmethod
@@ -143,6 +170,7 @@ class Intent:
             resources=tuple(Resource.from_json(item) for item in document["resources"]),
             calls=tuple(Call.from_json(item) for item in document["calls"]),
             keep=document["keep"],
+            via=Via(document["via"]) if "via" in document else None,
         )
 
 

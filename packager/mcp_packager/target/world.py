@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from mcp_packager.errors import WorldError
 from mcp_packager.target.release import Endpoint, Release
@@ -166,4 +167,28 @@ class World(Protocol):
 
     def logs(self, *, lines: int, follow: bool) -> Iterator[str]:
         """The last ``lines`` lines of the server's log, and with ``follow`` every later one until the caller stops."""
+        ...
+
+
+@runtime_checkable
+class Probed(Protocol):
+    """A world that keeps a key for the deploy's own tokens. Optional.
+
+    Without one, a deploy cannot look at an endpoint that asks who is calling, and says so.
+    """
+
+    def probe_key(self) -> bytes | None:
+        """The key; its server gets it as text, in hexadecimal digits (``serve.probe.key`` of its config).
+
+        ``None`` where it is not made yet. Shown nowhere.
+        """
+        ...
+
+
+@runtime_checkable
+class Inside(Protocol):
+    """A world that can look at an endpoint from inside, where this machine has no way to its address. Optional."""
+
+    def inside(self, endpoint: Endpoint) -> AbstractContextManager[Endpoint] | None:
+        """Another way to the same server, open as long as the context is; its ``via`` says which. ``None``: no way."""
         ...

@@ -3,6 +3,7 @@
 from mcp_packager.verify.check import ServedOtherwiseError, holds, texts, verify
 from mcp_packager.verify.client import Era, McpClient, RpcError
 from mcp_packager.verify.exchange import RefusedError, UnreachableError
+from mcp_packager.verify.probe import probe_token
 from mcp_packager.verify.token import ClientCredentials, fetch_token
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "UnreachableError",
     "fetch_token",
     "holds",
+    "probe_token",
     "texts",
     "verify",
 ]

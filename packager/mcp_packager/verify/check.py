@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from mcp_packager.errors import PackError, Problem, WorldError
-from mcp_packager.target import Call, Endpoint, Verification
+from mcp_packager.target import Auth, Call, Endpoint, Verification
 from mcp_packager.verify.client import Era, McpClient, RpcError
+from mcp_packager.verify.exchange import RefusedError
 
 _LISTINGS: Final = (
     ("tools", "tools/list", "tools", "name"),
@@ -18,6 +19,8 @@ _LISTINGS: Final = (
 )
 _METHOD_NOT_FOUND: Final = -32601
 _SHOWN: Final = 300
+_NOT_LET_IN: Final = frozenset({401, 403})
+"""The runtime says 401; a platform that asks in its place may say 403."""
 
 
 class ServedOtherwiseError(WorldError):
@@ -29,38 +32,63 @@ def verify(
     contract: Mapping[str, Any],
     calls: Sequence[Call] = (),
     *,
-    headers: Mapping[str, str] | None = None,
+    token: Callable[[], str] | None = None,
     timeout: float = 30.0,
 ) -> Verification:
     """Compare what an endpoint serves in both eras with the contract document, and make the calls.
+
+    Where the endpoint asks who is calling, a caller without a token must be refused.
 
     Args:
         endpoint: where; one without a URL stays unverified.
         contract: the contract document; each era's ready answers are not needed.
         calls: made in the modern era.
-        headers: go with every request, beside the endpoint's own: how to authenticate.
+        token: asked before each request for the bearer token to show; without one, an endpoint that asks for one
+            is looked at no further.
         timeout: seconds for each request.
 
     Raises:
         UnreachableError: nobody answers.
         RefusedError: the server lets us not in.
-        ServedOtherwiseError: what is served differs from the contract, or a call went otherwise than expected.
+        ServedOtherwiseError: what is served differs from the contract, a call went otherwise than expected, or
+            somebody was let in who should not be.
     """
     if endpoint.url is None:
         return Verification(unverified=("the endpoint is a command; it was not started",))
-    sent = {**endpoint.headers, **(headers or {})}
     checked: list[str] = []
+    if endpoint.auth is not Auth.NONE:
+        checked.append(_closed(McpClient(endpoint.url, endpoint.headers, timeout=timeout)))
+        if token is None:
+            return Verification(
+                tuple(checked), ("contract and calls: the endpoint asks for a token, and the deploy has none",)
+            )
     for era in (Era.LEGACY, Era.MODERN):
-        client = McpClient(endpoint.url, sent, era=era, timeout=timeout)
+        client = McpClient(endpoint.url, endpoint.headers, era=era, timeout=timeout, token=token)
         client.discover()
         problems = [problem for listing in _LISTINGS for problem in _compare(client, contract, *listing)]
         if problems:
             raise ServedOtherwiseError(problems)
         checked.append(f"contract {str(contract.get('hash', ''))[:12]} as built, {era.value} era: {_count(contract)}")
-    caller = McpClient(endpoint.url, sent, era=Era.MODERN, timeout=timeout)
+    caller = McpClient(endpoint.url, endpoint.headers, era=Era.MODERN, timeout=timeout, token=token)
     checked.extend(_call(caller, call) for call in calls)
     unverified = () if calls else ("no tool was called: the manifest has no [[verify.call]]",)
     return Verification(tuple(checked), unverified)
+
+
+def _closed(stranger: McpClient) -> str:
+    """That who shows nothing is not let in."""
+    try:
+        stranger.discover()
+    except RefusedError as error:
+        if error.status in _NOT_LET_IN:
+            return f"a caller without a token is refused ({error.status})"
+        raise
+    raise ServedOtherwiseError(
+        Problem(
+            f"{stranger.url} answers a caller who shows no token",
+            "look at what stands in front of the server; [serve.auth] says that it asks who is calling",
+        )
+    )
 
 
 def _compare(

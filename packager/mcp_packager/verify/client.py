@@ -52,16 +52,24 @@ class RpcError(WorldError):
 class McpClient:
     """Talks to one endpoint in one era. Holds no connection between calls.
 
-    ``headers`` go with every request (``Authorization``, say). ``timeout`` is in seconds for each call.
+    ``headers`` go with every request (``Authorization``, say). ``token`` is asked before each one for the bearer
+    token to send, for tokens that do not live long. ``timeout`` is in seconds for each call.
     """
 
     def __init__(
-        self, url: str, headers: Mapping[str, str] | None = None, *, era: Era = Era.MODERN, timeout: float = 30.0
+        self,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        era: Era = Era.MODERN,
+        timeout: float = 30.0,
+        token: Callable[[], str] | None = None,
     ) -> None:
         self.url = url
         self.era = era
         self._address = Address.of(url)
         self._headers = dict(headers or {})
+        self._token = token
         self._timeout = timeout
         self._ids = itertools.count(1)
         self._session: dict[str, str] = {}
@@ -160,7 +168,7 @@ class McpClient:
         result = self._ask("initialize", params, self._timeout, None)
         self._session["MCP-Protocol-Version"] = str(result.get("protocolVersion", LEGACY_VERSION))
         note = {"jsonrpc": "2.0", "method": "notifications/initialized"}
-        for _ in exchange(self._address, note, {**self._headers, **self._session}, self._timeout):
+        for _ in exchange(self._address, note, self._common(), self._timeout):
             pass
         return result
 
@@ -198,7 +206,7 @@ class McpClient:
         return {**params, "_meta": meta} if meta else dict(params)
 
     def _headers_for(self, method: str, params: Mapping[str, Any]) -> dict[str, str]:
-        headers = {**self._headers, **self._session}
+        headers = self._common()
         if self.era is Era.MODERN:
             headers |= {"MCP-Protocol-Version": MODERN_VERSION, "Mcp-Method": method}
             if method in _NAMED:
@@ -207,6 +215,11 @@ class McpClient:
                 schema = self._schemas.get(str(params["name"]), {})
                 headers |= parameter_headers(schema, params.get("arguments", {}))
         return headers
+
+    def _common(self) -> dict[str, str]:
+        """What goes with every message."""
+        shown = {} if self._token is None else {"Authorization": f"Bearer {self._token()}"}
+        return {**self._headers, **shown, **self._session}
 
 
 def _result(method: str, message: Mapping[str, Any]) -> dict[str, Any]:
