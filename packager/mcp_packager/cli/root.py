@@ -41,6 +41,7 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
         "destroy": Entry(f"{_HERE}.destroy:destroy", "Remove a deployment."),
         "unlock": Entry(f"{_HERE}.unlock:unlock", "Take away a lock that a dead deploy left."),
         "client-config": Entry(f"{_HERE}.client_config:client_config", "Print or write the settings of an MCP client."),
+        "monitoring": Entry(f"{_HERE}.monitoring:monitoring", "Write a Grafana dashboard and Prometheus alert rules."),
         "secrets": Entry(f"{_HERE}.secrets:secrets", "List the declared secrets, never their values."),
     },
     "About mcp-pack": {

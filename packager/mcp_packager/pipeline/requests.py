@@ -83,6 +83,18 @@ class BuildReport:
 
 
 @dataclass(frozen=True, slots=True)
+class MonitoringReport:
+    """A dashboard and alert rules of one stage. ``form`` is ``prometheus`` or ``kubernetes``, of the rules."""
+
+    stage: str
+    contract_hash: str
+    tools: tuple[str, ...]
+    dashboard: Path
+    alerts: Path
+    form: str
+
+
+@dataclass(frozen=True, slots=True)
 class PlanReport:
     """What a deploy would change. ``plan`` is the engine's plan; ``text`` is it drawn without colour."""
 
@@ -208,6 +220,7 @@ class SecretLine:
 #   lock.lock(request, *, upgrade: bool) -> LockReport
 #   check.check(request) -> CheckReport                       compares only where request.targets names a target
 #   build.build(request, *, output: Path | None) -> tuple[BuildReport, ...]
+#   monitoring.write(request, *, output: Path | None, kubernetes: bool) -> MonitoringReport
 #   test.test(request, *, arguments: Sequence[str]) -> int    pytest's exit code
 #   deploy.plan(request, *, allow_breaking: bool) -> tuple[PlanReport, ...]
 #   deploy.deploy(request, *, allow_breaking: bool, confirm: Callable[[str], bool], wait: float (s),
