@@ -118,6 +118,7 @@ PARTS: Mapping[str, Callable[[], Path]] = MappingProxyType(
         "node-modules": node_modules,
         "node22": node22,
         "postgres": postgres,
+        "promtool": lambda: _program("promtool", "install prometheus"),
         "python3.12": lambda: python("3.12"),
         "python3.13": lambda: python("3.13"),
         "python3.14": lambda: python("3.14"),
