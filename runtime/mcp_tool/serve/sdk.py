@@ -12,19 +12,22 @@ import mcp_types as types
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
-from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
+from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, SubscriptionBus
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.shared.exceptions import MCPError
+from mcp.shared.inbound import x_mcp_header_map
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from starlette.applications import Starlette
 
 from mcp_tool.config import Config, Serve
 from mcp_tool.errors import RpcError
 from mcp_tool.serve.calls import Calls
+from mcp_tool.serve.direct import Answer, Direct
 from mcp_tool.serve.exchange import Exchange, LogLevel, record_of
 from mcp_tool.serve.problem import StartProblem
 from mcp_tool.serve.served import Served
-from mcp_tool.wire import MODERN
+from mcp_tool.serve.shell import Application
+from mcp_tool.wire import MODERN, Wire
 
 if TYPE_CHECKING:
     from mcp_tool.app import App
@@ -45,11 +48,22 @@ def serve_app(app: "App", tool: Mapping[str, Any], contract: Mapping[str, Any], 
         config: Where the server runs.
         calls: What surrounds every call.
     """
-    server = _server(app, tool, contract, calls, listen=config.serve.listen)
-    server.middleware.append(RequestStateBoundary(state_security(config), default_audience=server.name))
+
+    async def answer(name: str, arguments: Mapping[str, Any], wire: Wire) -> dict[str, Any]:
+        return await calls(name, arguments, wire, lambda: app.call_tool(name, arguments, wire))
+
+    bus, log_level = InMemorySubscriptionBus(), LogLevel()
+    server = _server(app, answer, tool, contract, bus, log_level, listen=config.serve.listen)
+    boundary = RequestStateBoundary(state_security(config), default_audience=server.name)
+    server.middleware.append(boundary)
 
     def application(settings: Serve) -> Starlette:
         return streamable_http(server, settings)
+
+    def shortened(inner: Application) -> Application:
+        if config.telemetry is not None:
+            return inner  # the SDK's spans are wanted
+        return Direct(inner, config.serve.path, _plain(contract), answer, server, boundary, bus, log_level)
 
     @contextlib.asynccontextmanager
     async def running() -> AsyncIterator[None]:
@@ -60,7 +74,7 @@ def serve_app(app: "App", tool: Mapping[str, Any], contract: Mapping[str, Any], 
             await app.stop()
 
     scopes = {entry["name"]: frozenset(entry.get("scopes", ())) for entry in contract["tools"]}
-    return Served(server, application, running, scopes)
+    return Served(server, application, running, scopes, shortened)
 
 
 def streamable_http(server: Server[Any], settings: Serve) -> Starlette:
@@ -91,8 +105,21 @@ def state_security(config: Config) -> RequestStateSecurity:
     return RequestStateSecurity(keys=keys) if keys else RequestStateSecurity.ephemeral()
 
 
+def _plain(contract: Mapping[str, Any]) -> frozenset[str]:
+    """The tools none of whose arguments is repeated in a header, which would have to be compared with it."""
+    schemas = {entry["name"]: entry["definition"].get("inputSchema") or {} for entry in contract["tools"]}
+    return frozenset(name for name, schema in schemas.items() if not x_mcp_header_map(schema))
+
+
 def _server(
-    app: "App", tool: Mapping[str, Any], contract: Mapping[str, Any], calls: Calls, *, listen: bool
+    app: "App",
+    answer: Answer,
+    tool: Mapping[str, Any],
+    contract: Mapping[str, Any],
+    bus: SubscriptionBus,
+    log_level: LogLevel,
+    *,
+    listen: bool,
 ) -> Server[Any]:
     schemas = {entry["name"]: entry["definition"].get("inputSchema") for entry in contract["tools"]}
     server: Server[Any] = Server(
@@ -103,15 +130,13 @@ def _server(
         instructions=tool.get("instructions"),
         get_tool_input_schema=schemas.get,
     )
-    bus, log_level = InMemorySubscriptionBus(), LogLevel()
 
     def exchange(context: Context) -> Exchange:
         return Exchange(context, bus, log_level, record_of(context))
 
     @_speaking_rpc
     async def call_tool(context: Context, params: types.CallToolRequestParams) -> dict[str, Any]:
-        name, arguments, wire = params.name, params.arguments or {}, exchange(context)
-        return await calls(name, arguments, wire, lambda: app.call_tool(name, arguments, wire))
+        return await answer(params.name, params.arguments or {}, exchange(context))
 
     @_speaking_rpc
     async def read_resource(context: Context, params: types.ReadResourceRequestParams) -> dict[str, Any]:

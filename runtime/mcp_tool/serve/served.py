@@ -10,6 +10,7 @@ from mcp.server.subscriptions import ListenHandler
 from starlette.applications import Starlette
 
 from mcp_tool.config import Serve
+from mcp_tool.serve.shell import Application
 
 
 @dataclass(frozen=True)
@@ -21,12 +22,14 @@ class Served:
         application: Makes the SDK's ASGI application for the given settings; called once.
         running: The author's own start and stop, entered around the transport.
         scopes: By tool, the OAuth scopes that its caller must have; empty for a server written with another library.
+        shortened: Puts what answers plain calls past the SDK's transport in front of the application.
     """
 
     server: Server[Any]
     application: Callable[[Serve], Starlette]
     running: Callable[[], AbstractAsyncContextManager[object]]
     scopes: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    shortened: Callable[[Application], Application] = lambda inner: inner
 
     def close_listens(self) -> None:
         """End every open `subscriptions/listen` stream with its proper last message."""

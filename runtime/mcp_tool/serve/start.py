@@ -109,7 +109,7 @@ def _serve_http(request: Request) -> None:
     settings = config.serve
     names = Names.of(request.host, settings.public_url, settings.allowed_hosts, settings.allowed_origins)
     inner = served.application(settings)
-    outer = shell.Shell(inner, settings, names, auth.authenticator(config, served.scopes))
+    outer = shell.Shell(served.shortened(inner), settings, names, auth.authenticator(config, served.scopes))
 
     def ready() -> None:
         _settle()
