@@ -43,6 +43,9 @@ as = "file"
 from = "k8s:finance/client/tls.key"
 required = false
 
+[secrets.CALLER_KEY]
+required = false
+
 [services.cache]
 image = "redis:7.4@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 command = ["redis-server", "--appendonly", "yes"]
@@ -86,7 +89,14 @@ concurrency = 50
 hosts = ["ledger.internal"]
 origins = ["https://desk.example.com"]
 drain = "10s"
+max_body = "1MiB"
+trusted_proxies = ["10.0.0.0/8", "fd00::/8"]
+events = "env:REDIS_URL"
+rate = { calls = 60, per = "1m", burst = 20, shared = true }
 auth = { mode = "oidc", issuer = "https://login.example.com", audience = "ledger", scopes = ["ledger.read"] }
+metrics = { port = 9465 }
+telemetry = { otlp = "http://collector.internal:4318", sample = 0.5 }
+audit = { to = "otlp" }
 
 [resources]
 cpu = "500m"
@@ -97,6 +107,9 @@ disk = "1Gi"
 min = 2
 max = 10
 cpu = 60
+
+[verify]
+via = "public"
 
 [[verify.call]]
 tool = "balance"
@@ -121,7 +134,7 @@ LOG_LEVEL = "warning"
 
 [stage.prod.serve.auth]
 mode = "bearer"
-keys = ["API_KEY"]
+keys = ["CALLER_KEY"]
 
 [stage.prod.target.local]
 port = 8124

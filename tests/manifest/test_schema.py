@@ -69,6 +69,15 @@ BAD = [
     SMALLEST + "[serve.auth]\nmode = 'basic'\n",
     SMALLEST + "[serve.auth]\nmode = 'bearer'\n",
     SMALLEST + "[serve.auth]\nmode = 'none'\nkeys = ['A']\n",
+    SMALLEST + "[serve]\nmax_body = 'much'\n",
+    SMALLEST + "[serve]\ntrusted_proxies = ['everywhere']\n",
+    SMALLEST + "[serve]\nevents = 'kafka://x'\n",
+    SMALLEST + "[serve]\nrate = { per = '1m' }\n",
+    SMALLEST + "[serve.metrics]\nport = 0\n",
+    SMALLEST + "[serve.telemetry]\nsample = 1.0\n",
+    SMALLEST + "[serve.telemetry]\notlp = 'http://c'\nsample = 2\n",
+    SMALLEST + "[serve.audit]\nto = 'disk'\n",
+    SMALLEST + "[verify]\nvia = 'vpn'\n",
     SMALLEST + "[resources]\nmemory = '512 MB'\n",
     SMALLEST + "[scale]\ncpu = 101\n",
     SMALLEST + "[[verify.call]]\narguments = {}\n",
@@ -95,6 +104,10 @@ GOOD = [
     SMALLEST + "[services.db]\nimage = 'x'\nports = [1]\n[stage.prod.services.db]\ncommand = ['y']\n",
     SMALLEST + "[serve.auth]\nmode = 'oidc'\nissuer = 'https://a.example'\n[stage.qa.serve.auth]\naudience = 'q'\n",
     SMALLEST + "[secrets.A]\n[stage.prod.secrets.A]\nfrom = 'k8s:ns/secret/key'\n",
+    SMALLEST
+    + "[serve]\nmetrics = {}\naudit = {}\nmax_body = 4096\ntelemetry = { otlp = 'http://c:4318', sample = 1 }\n",
+    SMALLEST
+    + "[serve]\nevents = 'rediss://h:6380/1'\nrate = { calls = 1, shared = true }\n[stage.a.serve]\nrate.burst = 2\n",
     SMALLEST + "[serve]\ntimeout = 5\ndrain = 0\n[resources]\ncpu = 2\nmemory = 536870912\n",
 ]
 

@@ -50,7 +50,7 @@ def test_a_stage_overlays_every_kind_of_section(project: Project) -> None:
 
 
 def test_another_way_to_authenticate_replaces_the_first(project: Project) -> None:
-    assert project.load(EVERYTHING, "prod").serve.auth == BearerAuth(mode="bearer", keys=("API_KEY",))
+    assert project.load(EVERYTHING, "prod").serve.auth == BearerAuth(mode="bearer", keys=("CALLER_KEY",))
 
 
 def test_the_same_way_to_authenticate_is_merged(project: Project) -> None:

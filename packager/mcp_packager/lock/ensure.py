@@ -166,6 +166,8 @@ def _versions(groups: Iterable[Sequence[LockedPackage]]) -> dict[str, str]:
 def _would_change(manifest: Manifest, existing: Lock | None, inputs: Inputs, wanted: Iterable[Platform]) -> Problem:
     if existing is None:
         what = f"There is no {FILE_NAME}, and --locked forbids making one"
+    elif missing := sorted(set(inputs.extras) - set(existing.runtime.extras)):
+        what = f"{FILE_NAME} is without the runtime's {', '.join(missing)}, and --locked forbids changing it"
     elif existing.inputs != inputs.digest:
         what = f"{FILE_NAME} is older than what it was resolved from, and --locked forbids changing it"
     else:

@@ -8,7 +8,6 @@ from pathlib import Path
 from mcp_packager import __version__
 from mcp_packager.manifest.document import Document
 from mcp_packager.manifest.findings import Finding, nearest
-from mcp_packager.manifest.serve import BearerAuth
 from mcp_packager.manifest.service import Service
 
 
@@ -18,9 +17,9 @@ def across(document: Document, project: Path) -> Iterator[Finding]:
     yield from _environment(document)
     for name, service in document.services.items():
         yield from _service(name, service, document)
-    if isinstance(document.serve.auth, BearerAuth):
-        for index, key in enumerate(document.serve.auth.keys):
-            yield from _secret(("serve", "auth", "keys", index), key, document)
+    for index, key in enumerate(document.serve.keys):
+        yield from _secret(("serve", "auth", "keys", index), key, document)
+    yield from _serve(document)
 
 
 def packer(tool: object) -> Iterator[Finding]:
@@ -92,6 +91,51 @@ def _service(name: str, service: Service, document: Document) -> Iterator[Findin
                 expected='text such as "redis://{host}:{port}"',
                 found=f'"{text}"',
             )
+
+
+def _serve(document: Document) -> Iterator[Finding]:
+    """What of ``[serve]`` needs something else."""
+    serve = document.serve
+    if serve.events is not None and serve.events.startswith("env:"):
+        yield from _variable(("serve", "events"), serve.events.removeprefix("env:"), document)
+    if serve.rate is not None and serve.rate.shared and serve.events is None:
+        yield Finding(
+            ("serve", "rate", "shared"),
+            "there is nothing to count in",
+            'Add events = "redis://…" to [serve], or remove shared',
+            expected="serve.events, whose Redis all copies count in",
+        )
+    if serve.audit is not None and serve.audit.to == "otlp" and serve.telemetry is None:
+        yield Finding(
+            ("serve", "audit", "to"),
+            "there is no collector to send it to",
+            'Add [serve.telemetry] with otlp = "http://…", or write to = "stderr"',
+            expected="serve.telemetry, whose collector it goes to",
+            found='"otlp"',
+        )
+
+
+def _variable(path: tuple[str | int, ...], name: str, document: Document) -> Iterator[Finding]:
+    """A variable that something sets: ``[env]``, a service, or a secret that is given to the code too."""
+    known = {*document.env, *document.secrets, *(name for each in document.services.values() for name in each.provides)}
+    if name in document.serve.keys:
+        yield Finding(
+            path,
+            f"{name} is a key that callers show",
+            "Declare another secret for the address of the events",
+            expected="a variable or secret that holds redis://…",
+        )
+    elif name not in known:
+        guess = nearest(name, known)
+        yield Finding(
+            path,
+            f"nothing sets {name[:100]}",
+            f"Did you mean env:{guess}?"
+            if guess
+            else f"Set it in [env], let a service provide it, or declare [secrets.{name[:100]}]",
+            expected="env:NAME of a variable in [env], of what a service provides, or of a secret",
+            found=f'"env:{name[:100]}"',
+        )
 
 
 def _secret(path: tuple[str | int, ...], name: str, document: Document) -> Iterator[Finding]:

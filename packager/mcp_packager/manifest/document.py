@@ -71,11 +71,22 @@ class Manifest(BaseModel):
     resources: Resources
     scale: Scale
     verify: tuple[VerifyCall, ...]
+    via: str | None
+    """``[verify] via``: the one way to look at what is deployed, where there is to be only one."""
     pin: Pin
     targets: Mapping[str, Any]
     """Options of each ``[target.NAME]``: the target's own model where it was given, else plain data."""
     written: frozenset[str]
     """The portable keys that the file sets, dotted and without the author's own names (``services.image``)."""
+    extras: tuple[str, ...]
+    """Extras of the runtime that the stages need, all together, since they share one artifact; sorted."""
+    server_secrets: frozenset[str]
+    """Secrets that any stage names in ``serve.auth.keys``: the server's own, which the code does not get."""
+
+    @property
+    def code_secrets(self) -> dict[str, Secret]:
+        """The secrets that the author's code gets, in every stage; sorted."""
+        return {name: secret for name, secret in sorted(self.secrets.items()) if name not in self.server_secrets}
 
     def tool_document(self) -> dict[str, Any]:
         """The content of ``tool.json``: the same for every stage and target."""
@@ -90,6 +101,6 @@ class Manifest(BaseModel):
             "env": list(self.env_names),
             "secrets": {
                 name: {"as": secret.as_, "required": secret.required, "description": secret.description}
-                for name, secret in sorted(self.secrets.items())
+                for name, secret in self.code_secrets.items()
             },
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -148,7 +149,8 @@ def shown(value: Any) -> str | None:
         case bool():
             return "true" if value else "false"
         case str():
-            text = value if len(value) <= 60 else f"{value[:57]}…"
+            known = re.sub(r"://[^/\s]*@", "://…@", value)  # whoever wrote a password there need not see it again
+            text = known if len(known) <= 60 else f"{known[:57]}…"
             return f'"{text}"'
         case int() if value.bit_length() > 128:
             return "a very large integer"

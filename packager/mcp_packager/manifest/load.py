@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -180,10 +180,24 @@ class _Reading:
             resources=document.resources,
             scale=document.scale,
             verify=document.verify.call,
+            via=document.verify.via,
             pin=document.pin,
             targets=self.targets[stage],
             written=frozenset(shape.written(Document, merged)),
+            extras=tuple(sorted(_extras(documents.values()))),
+            server_secrets=frozenset(name for each in documents.values() for name in each.serve.keys),
         )
+
+
+def _extras(documents: Iterable[Document]) -> set[str]:
+    """What of the runtime's extras any stage needs; ``fast`` always: it changes no answer, and is for every server."""
+    found = {"fast"}
+    for document in documents:
+        if document.serve.events is not None:
+            found.add("redis")
+        if document.serve.telemetry is not None:
+            found.add("otel")
+    return found
 
 
 def _provided(document: Document) -> dict[str, str]:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from mcp_packager.manifest.section import Many, Section
-from mcp_packager.manifest.words import HostName, Line, Port, Word
+from mcp_packager.manifest.words import Cidr, HostName, Line, Port, Word
 
 _ACTION: Final = r"^(\*|[a-z0-9-]+:[A-Za-z0-9*?]+)$"
 _ARN: Final = r"^(\*|arn:[^\u0000-\u0020\u007f]+)$"
-_CIDR: Final = r"^[0-9A-Fa-f.:]+/[0-9]{1,3}$"
 _KIND: Final = r"^(\*|[a-z0-9]([a-z0-9./-]*[a-z0-9])?)$"
 _GROUP: Final = r"^(\*|[a-z0-9]([a-z0-9.-]*[a-z0-9])?)?$"
 
 IN_WORDS: Final = {
     _ACTION: 'an action such as "s3:GetObject"',
     _ARN: 'an ARN such as "arn:aws:s3:::bucket/*", or "*"',
-    _CIDR: "a network such as 10.0.0.0/8",
     _KIND: 'a name such as "configmaps", or "*"',
     _GROUP: 'an API group such as "apps"; "" is the core group',
 }
@@ -27,7 +25,6 @@ IN_WORDS: Final = {
 
 Action = Annotated[str, StringConstraints(max_length=200, pattern=_ACTION)]
 Arn = Annotated[str, StringConstraints(max_length=2000, pattern=_ARN)]
-Cidr = Annotated[str, StringConstraints(max_length=50, pattern=_CIDR)]
 Kind = Annotated[str, StringConstraints(max_length=253, pattern=_KIND)]
 Group = Annotated[str, StringConstraints(max_length=253, pattern=_GROUP)]
 Verb = Literal["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection", "*"]
@@ -68,8 +65,6 @@ class Egress(Section):
                 "needs host or cidr, one of them",
                 {"expected": "either host or cidr", "fix": "Keep one of the two"},
             )
-        if self.cidr is not None:
-            _network(self.cidr)
         return self
 
 
@@ -79,14 +74,3 @@ class Permissions(Section):
     aws: Many[AwsStatement] = Field((), description="What it may do in AWS")
     kubernetes: Many[KubernetesRule] = Field((), description="What it may do in its Kubernetes cluster")
     egress: Many[Egress] = Field((), description="Where it connects to")
-
-
-def _network(cidr: str) -> Any:
-    import ipaddress  # only files with a network need it
-
-    try:
-        return ipaddress.ip_network(cidr)
-    except ValueError:
-        raise PydanticCustomError(
-            "cidr", "is not a network", {"expected": "a network without host bits", "fix": "Write it as 10.0.0.0/8"}
-        ) from None

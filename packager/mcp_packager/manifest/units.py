@@ -122,6 +122,12 @@ Size = Annotated[
 ]
 """Bytes."""
 
+Body = Annotated[
+    int,
+    *_unit(size, _BYTES, what='a size such as "512KiB" or "4MiB"', low=2**10, high=2**30, span="between 1Ki and 1Gi"),
+]
+"""Bytes of a message: from a kibibyte to a gibibyte."""
+
 Cpu = Annotated[
     float,
     *_unit(

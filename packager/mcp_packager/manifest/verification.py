@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
@@ -57,4 +57,9 @@ class VerifyCall(Section):
 class Verify(Section):
     """``[verify]``."""
 
+    via: Literal["public", "cluster", "invoke"] | None = Field(
+        None,
+        description="The one way to look at what is deployed: public, cluster or invoke; as clients do, "
+        "else from inside, where unset",
+    )
     call: Many[VerifyCall] = Field((), description="Calls that must succeed before clients are let in")

@@ -36,6 +36,8 @@ ADDRESS: Final = (
     r"|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$"
 )
 RELATIVE: Final = r"^[^/\\\u0000-\u001f\u007f-\u009f\u2028\u2029][^\\\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"
+CIDR: Final = r"^[0-9A-Fa-f.:]+/[0-9]{1,3}$"
+EVENTS: Final = r"^(rediss?://[^\u0000-\u0020\u007f-\u009f\u2028\u2029]+|env:[A-Za-z_][A-Za-z0-9_]*)$"
 ABSOLUTE: Final = r"^/[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"
 
 FORBIDDEN_ENV: Final = frozenset({"HOST", "PORT", "PATH", "HOME", "LD_PRELOAD", "LD_LIBRARY_PATH"})
@@ -68,6 +70,18 @@ def _as_text(value: Any) -> Any:
             return repr(value)
         case _:
             return value
+
+
+def _network(cidr: str) -> str:
+    import ipaddress  # only files with a network need it
+
+    try:
+        ipaddress.ip_network(cidr)
+    except ValueError:
+        raise PydanticCustomError(
+            "cidr", "is not a network", {"expected": "a network without host bits", "fix": "Write it as 10.0.0.0/8"}
+        ) from None
+    return cidr
 
 
 def _importable(entrypoint: str) -> str:
@@ -152,6 +166,7 @@ RelativePath = Annotated[
 ]
 AbsolutePath = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=ABSOLUTE)]
 Port = Annotated[int, Field(ge=1, le=65535)]
+Cidr = Annotated[str, StringConstraints(max_length=50, pattern=CIDR), AfterValidator(_network)]
 
 IN_WORDS: Final = {
     _NO_CONTROL: "one line of text without control characters",
@@ -166,5 +181,7 @@ IN_WORDS: Final = {
     ADDRESS: "host:port",
     RELATIVE: "a path relative to mcp-tool.toml, with forward slashes",
     ABSOLUTE: "an absolute path such as /data",
+    CIDR: "a network such as 10.0.0.0/8",
+    EVENTS: "redis://host[:port][/db], rediss://… or env:NAME",
 }
 """Each pattern for people."""

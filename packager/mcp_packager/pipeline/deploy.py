@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from mcp_packager import engine
 from mcp_packager.contract import ContractChange, announcing, needs_major
 from mcp_packager.errors import Problem, UsageError, UserError
+from mcp_packager.manifest import Manifest
 from mcp_packager.pipeline.build import Built, build_one
 from mcp_packager.pipeline.place import comparison, verified, world_of
 from mcp_packager.pipeline.prepare import Prepared, prepare
@@ -20,7 +21,9 @@ from mcp_packager.target import (
     Lifetime,
     Plan,
     Release,
+    Via,
     World,
+    auth_warning,
     base_config,
     calls_of,
     held_contract,
@@ -90,7 +93,11 @@ def deploy(
         _ask(each, engine.plan(each.intent, each.world), confirm)
     run = engine.Run(progress=request.progress, wait=wait)
     return tuple(
-        report(each.built.aim, engine.deploy(each.intent, each.world, verify=verified(each.world), run=run))
+        report(
+            project.manifest,
+            each.built.aim,
+            engine.deploy(each.intent, each.world, verify=verified(each.world), run=run),
+        )
         for each in aimed
     )
 
@@ -104,11 +111,12 @@ def _with_unit(aim: Aim) -> Aim:
     return replace(aim, options=aim.options.model_copy(update={"install_unit": True}))
 
 
-def report(aim: Aim, done: engine.Deployed) -> DeployReport:
+def report(manifest: Manifest, aim: Aim, done: engine.Deployed) -> DeployReport:
     """What a deploy or a rollback left, for people."""
     release = done.release
     intent = release.intent
-    warning = aim.target.about.warning
+    exposed = auth_warning(intent.config["serve"]["auth"], aim.target.exposure(manifest, aim.options))
+    notes = [note for note in (aim.target.about.warning, exposed) if note]
     return DeployReport(
         target=aim.name,
         stage=intent.identity.stage,
@@ -120,7 +128,7 @@ def report(aim: Aim, done: engine.Deployed) -> DeployReport:
         endpoint=release.endpoint.as_json(),
         verified=release.verified,
         unverified=release.unverified,
-        notes=(warning,) if warning and done.changed else (),
+        notes=tuple(notes) if done.changed else (),
     )
 
 
@@ -143,7 +151,7 @@ def _intent(prepared: Prepared, built: Built) -> Intent:
     """Everything that the deploy wants, as data."""
     manifest, aim = prepared.manifest, built.aim
     identity = identity_of(manifest)
-    config = base_config(manifest, aim.name)
+    config = base_config(manifest, aim.name, aim.target.exposure(manifest, aim.options))
     desired = aim.target.desired(
         DesiredInput(
             manifest=manifest,
@@ -163,6 +171,7 @@ def _intent(prepared: Prepared, built: Built) -> Intent:
         resources=desired,
         calls=calls_of(manifest),
         keep=getattr(aim.options, "keep", 5),
+        via=None if manifest.via is None else Via(manifest.via),
     )
 
 

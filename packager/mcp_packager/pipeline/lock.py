@@ -22,7 +22,9 @@ def lock(request: Request, *, upgrade: bool = False) -> LockReport:
     pairs = [(host_platform(interpreter), interpreter)]
     for aim in project.aims:
         pairs += aim.target.platforms(manifest, aim.options)
-    after = ensure(manifest, pairs, upgrade=upgrade, locked=request.locked, progress=request.progress)
+    after = ensure(
+        manifest, pairs, upgrade=upgrade, locked=request.locked, extras=manifest.extras, progress=request.progress
+    )
     old = before.versions() if before else {}
     new = after.versions()
     return LockReport(

@@ -24,7 +24,7 @@ from mcp_packager.pipeline.requests import (
 from mcp_packager.target import Outcome, Release, World
 
 if TYPE_CHECKING:
-    from mcp_packager.manifest.service import Service
+    from mcp_packager.manifest import Manifest
 
 WATCH_SECONDS = 1.0
 """Between two looks of ``status --watch``."""
@@ -34,9 +34,9 @@ WATCH_SECONDS = 1.0
 class Placed:
     """One target and the seam to its world."""
 
+    manifest: Manifest
     aim: Aim
     world: World
-    services: Mapping[str, Service]
 
 
 def status(request: Request) -> tuple[StatusReport, ...]:
@@ -93,7 +93,11 @@ def rollback(request: Request, *, to: int | None) -> tuple[DeployReport, ...]:
     """
     run = engine.Run(progress=request.progress)
     return tuple(
-        report(placed.aim, engine.rollback(placed.world, verify=verified(placed.world), to=to, run=run))
+        report(
+            placed.manifest,
+            placed.aim,
+            engine.rollback(placed.world, verify=verified(placed.world), to=to, run=run),
+        )
         for placed in _places(request)
     )
 
@@ -143,7 +147,7 @@ def endpoint(request: Request) -> Mapping[str, Any]:
 def _places(request: Request) -> tuple[Placed, ...]:
     project = open_project(request)
     return tuple(
-        Placed(aim, world_of(project.manifest, aim, progress=request.progress), project.manifest.services)
+        Placed(project.manifest, aim, world_of(project.manifest, aim, progress=request.progress))
         for aim in project.aims
     )
 
@@ -174,7 +178,7 @@ def _status(request: Request, placed: Placed) -> StatusReport:
         restarts=now.restarts,
         detail=now.detail,
         replicas=now.replicas,
-        services=reach(placed.services),
+        services=reach(placed.manifest.services),
     )
 
 

@@ -20,6 +20,7 @@ from mcp_packager.pipeline.project import Aim
 from mcp_packager.platforms import Platform
 from mcp_packager.progress import Progress
 from mcp_packager.store import Store
+from mcp_packager.target import auth_problems
 
 EXTRACT_SECONDS = 30.0
 """How long the author's code may take to be imported before it is given up."""
@@ -46,31 +47,41 @@ def prepare(manifest: Manifest, aims: Sequence[Aim], *, locked: bool, progress: 
         UserError: the manifest asks what a target refuses, or dependencies, files or code are wrong.
         WorldError: the package index does not answer.
     """
-    problems = [
-        problem
-        for aim in aims
-        for problem in (
-            *registry.refusals(aim.target, sorted(manifest.written)),
-            *aim.target.check(manifest, aim.options),
-        )
-    ]
+    problems = [problem for aim in aims for problem in _refused(manifest, aim)]
     if problems:
         raise UserError(problems)
     interpreter = find(manifest.tool.python)
     host = (host_platform(interpreter), interpreter)
     wanted = {aim.name: aim.target.platforms(manifest, aim.options) for aim in aims}
     every = [pair for pairs in wanted.values() for pair in pairs]
-    lock = ensure(manifest, [host, *every], locked=locked, progress=progress)
+    lock = ensure(manifest, [host, *every], locked=locked, extras=manifest.extras, progress=progress)
     author = author_files(manifest)
     contract = extract_contract(manifest, lock, host, author, progress=progress)
     return Prepared(manifest, lock, author, host, contract, wanted)
 
 
 def _refused(manifest: Manifest, aim: Aim) -> tuple[Problem, ...]:
-    """What a target cannot do with this manifest: keys that it refuses, and what it finds by looking closer."""
+    """What a target cannot do with this manifest: keys that it refuses, callers it would have to ask, what it finds."""
     return (
         *registry.refusals(aim.target, sorted(manifest.written)),
+        *auth_problems(manifest, aim.target.exposure(manifest, aim.options), aim.name),
+        *_unlooked(manifest, aim),
         *aim.target.check(manifest, aim.options),
+    )
+
+
+def _unlooked(manifest: Manifest, aim: Aim) -> tuple[Problem, ...]:
+    ways = aim.target.about.capabilities.via
+    if manifest.via is None or manifest.via in ways:
+        return ()
+    return (
+        Problem(
+            f"the target {aim.name} has no way {manifest.via} to look at what it deploys",
+            "leave via away, or set it in the stage that is deployed where there is such a way",
+            Place(str(manifest.path), key="verify.via"),
+            expected=f"one of {', '.join(sorted(ways))}",
+            found=f'"{manifest.via}"',
+        ),
     )
 
 
@@ -106,7 +117,7 @@ def extract_contract(
     library = environment(lock, platform, interpreter=interpreter, progress=progress, store=store)
     entries = tuple(app_entries(author))
     tool = manifest.tool_document()
-    secrets = tuple(sorted(manifest.secrets))
+    secrets = tuple(manifest.code_secrets)
     facts = {
         "format": 1,
         "library": library.parent.name,

@@ -11,10 +11,13 @@ from mcp_packager.target.config import (
     calls_of,
     identity_of,
     provided_env,
+    with_audit_file,
     with_env,
     with_secrets,
     with_serve,
+    with_services,
 )
+from mcp_packager.target.exposure import Exposure, auth_problems, auth_warning
 from mcp_packager.target.identity import DNS, Alphabet, Identity
 from mcp_packager.target.plan import PLAN_SCHEMA, Change, FieldChange, Kept, Plan
 from mcp_packager.target.protocol import (
@@ -91,6 +94,7 @@ __all__ = [
     "Change",
     "DesiredInput",
     "Endpoint",
+    "Exposure",
     "FieldChange",
     "Generated",
     "Holder",
@@ -129,6 +133,8 @@ __all__ = [
     "Via",
     "World",
     "WorldInput",
+    "auth_problems",
+    "auth_warning",
     "base_config",
     "calls_of",
     "canonical",
@@ -142,8 +148,10 @@ __all__ = [
     "owned",
     "provided_env",
     "refuses",
+    "with_audit_file",
     "with_env",
     "with_secrets",
     "with_serve",
+    "with_services",
     "write_artifact",
 ]

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from mcp_packager.progress import Progress, Silent
 from mcp_packager.target.artifact import Artifact
+from mcp_packager.target.exposure import Exposure
 from mcp_packager.target.identity import Identity
+from mcp_packager.target.release import Via
 from mcp_packager.target.resources import Resource
 from mcp_packager.target.world import World
 
@@ -63,7 +65,8 @@ def refuses(word: str) -> Support:
 class Capabilities:
     """What a target can do.
 
-    ``candidate``: new code runs before clients reach it; ``weights``: traffic can be shared.
+    ``candidate``: new code runs before clients reach it; ``weights``: traffic can be shared; ``via``: the ways in which
+    a deploy can look at what it made.
     """
 
     candidate: bool = False
@@ -71,6 +74,7 @@ class Capabilities:
     records: bool = True
     logs: bool = True
     stdio: bool = False
+    via: frozenset[Via] = frozenset({Via.PUBLIC})
 
 
 @dataclass(frozen=True)
@@ -143,6 +147,10 @@ class Target(Protocol):
 
     def check(self, manifest: Manifest, options: Any) -> tuple[Problem, ...]:
         """What in the manifest this target cannot do, beyond the refused keys."""
+        ...
+
+    def exposure(self, manifest: Manifest, options: Any) -> Exposure:
+        """Who can reach what is deployed here; decides whether callers must be asked who they are."""
         ...
 
     def platforms(self, manifest: Manifest, options: Any) -> tuple[tuple[Platform, Interpreter], ...]:

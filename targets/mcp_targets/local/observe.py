@@ -10,7 +10,7 @@ from typing import Any, Final
 from mcp_packager.target import Key, Observed, Value, digest
 from mcp_targets.local.daemon import Daemon
 from mcp_targets.local.keys import key_fields
-from mcp_targets.local.places import Places
+from mcp_targets.local.places import Places, inside
 from mcp_targets.local.render import CANDIDATE, HOME, SERVER, SUPERVISOR, UNIT
 from mcp_targets.local.unit import Unit
 
@@ -28,14 +28,14 @@ def observe(places: Places, daemon: Daemon, unit: Unit) -> dict[Key, Observed]:
 def _all(places: Places, daemon: Daemon) -> Iterator[Observed]:
     if not places.root.is_dir():
         return
-    yield Observed(*HOME, {"identity": _document(places.owner)})
-    for folder in _inside(places.bundles):
+    yield Observed(*HOME, {"identity": _document(places.owner), "audit": str(places.log("audit"))})
+    for folder in inside(places.bundles):
         yield Observed("bundle", folder.name[:16], bundle_fields(folder))
-    for file in _inside(places.configs):
+    for file in inside(places.configs):
         yield Observed("config", file.stem, config_fields(file))
-    for folder in _inside(places.secrets):
+    for folder in inside(places.secrets):
         yield Observed("secret", folder.name, secret_fields(folder))
-    for folder in _inside(places.keys):
+    for folder in inside(places.keys):
         yield Observed("key", folder.name, key_fields(folder))
     if daemon.alive():
         yield Observed(*SUPERVISOR, {"pid": daemon.state().get("pid")})
@@ -82,13 +82,6 @@ def server_fields(slot: Mapping[str, Any]) -> dict[str, Value] | None:
         "pid": slot["pid"],
         "private_port": slot["private_port"],
     }
-
-
-def _inside(folder: Path) -> list[Path]:
-    try:
-        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    except FileNotFoundError:
-        return []
 
 
 def _document(file: Path) -> Any:

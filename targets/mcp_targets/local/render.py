@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from mcp_packager.target import (
@@ -14,10 +16,10 @@ from mcp_packager.target import (
     Resource,
     Value,
     digest,
-    provided_env,
-    with_env,
+    with_audit_file,
     with_secrets,
     with_serve,
+    with_services,
 )
 from mcp_targets.local.options import Options
 
@@ -26,6 +28,11 @@ SUPERVISOR: Final = Key("supervisor", "supervisor")
 CANDIDATE: Final = Key("server", "candidate")
 SERVER: Final = Key("server", "server")
 UNIT: Final = Key("unit", "unit")
+PROBE: Final = Key("key", "probe")
+"""Signs the deploy's own tokens."""
+STATE: Final = Key("key", "state")
+"""Seals what a question to the user holds, so that one asked before a redeploy is answered after it."""
+_KEY_BYTES: Final = 32
 
 _DRAIN_DELAY: Final = 1.0
 """Most seconds in which clients of the old server are told to connect anew."""
@@ -36,16 +43,16 @@ def resources(request: DesiredInput, options: Options) -> tuple[Resource, ...]:
     hash_of_bundle = request.artifact.digest.removeprefix("sha256:")
     bundle = Resource("bundle", hash_of_bundle[:16], {"digest": hash_of_bundle}, (HOME,), lifetime=Lifetime.RELEASE)
     secrets = tuple(_secrets(request))
-    document = _config(request)
-    config = Resource("config", digest(document)[:16], {"document": document}, (HOME,), lifetime=Lifetime.RELEASE)
+    document = _config(request, options)
+    config = _written(document)
+    # The old server still has the port for metrics while the candidate is looked at.
+    trial = _written({**document, "metrics": None})
     (interpreter,) = request.interpreters.values()
     fields: dict[str, Value] = {
         "bundle": Ref(bundle.key, "path"),
-        "config": Ref(config.key, "path"),
-        "config_digest": Ref(config.key, "digest"),
         "python": str(interpreter.path),
-        "host": options.host,
         "path": request.manifest.serve.path,
+        "auth": _mode(document),
         "log_size": options.log_size,
         "log_files": options.log_files,
         "start_timeout": options.start_timeout,
@@ -55,17 +62,45 @@ def resources(request: DesiredInput, options: Options) -> tuple[Resource, ...]:
         Resource(*HOME, {"identity": request.identity.as_json()}),
         bundle,
         *secrets,
+        *_keys(document),
         config,
+        *([] if trial.key == config.key else [replace(trial, lifetime=Lifetime.TRANSIENT)]),
         Resource(*SUPERVISOR, {"python": str(interpreter.path)}, (HOME,)),
         *_unit(str(interpreter.path), options),
-        Resource(*CANDIDATE, fields, (SUPERVISOR,), phase=Phase.CANDIDATE, lifetime=Lifetime.TRANSIENT),
+        Resource(
+            *CANDIDATE,
+            fields | _reads(trial) | {"host": options.host if options.is_loopback else "127.0.0.1"},
+            (SUPERVISOR,),
+            phase=Phase.CANDIDATE,
+            lifetime=Lifetime.TRANSIENT,
+        ),
         Resource(
             *SERVER,
-            fields | {"port": options.port or Generated("port")},
+            fields | _reads(config) | {"host": options.host, "port": options.port or Generated("port")},
             (SUPERVISOR,),
             phase=Phase.SWITCH,
         ),
     )
+
+
+def _written(document: Mapping[str, Any]) -> Resource:
+    return Resource("config", digest(document)[:16], {"document": document}, (HOME,), lifetime=Lifetime.RELEASE)
+
+
+def _reads(config: Resource) -> dict[str, Value]:
+    return {"config": Ref(config.key, "path"), "config_digest": Ref(config.key, "digest")}
+
+
+def _mode(document: Mapping[str, Any]) -> str:
+    """How callers prove who they are."""
+    auth = document["serve"]["auth"]
+    return "none" if auth is None else str(auth["mode"])
+
+
+def _keys(document: Mapping[str, Any]) -> tuple[Resource, ...]:
+    """What the server needs and nobody else has: made here, once, and kept."""
+    probe = [PROBE] if document["serve"]["probe"] else []
+    return tuple(Resource(*key, {"bytes": _KEY_BYTES, "made": Generated("made")}, (HOME,)) for key in (*probe, STATE))
 
 
 def _unit(python: str, options: Options) -> tuple[Resource, ...]:
@@ -91,9 +126,18 @@ def _secrets(request: DesiredInput) -> list[Resource]:
     ]
 
 
-def _config(request: DesiredInput) -> dict[str, Any]:
+def _config(request: DesiredInput, options: Options) -> dict[str, Any]:
     manifest = request.manifest
     addresses = {name: service.external or "" for name, service in manifest.services.items()}
     places = {name: {"file": Ref(Key("secret", name), "path")} for name in manifest.secrets}
-    config = with_env(request.config, provided_env(manifest, addresses))
-    return with_serve(with_secrets(config, places), drain_delay=min(_DRAIN_DELAY, manifest.serve.drain))
+    config = with_services(with_secrets(request.config, places), manifest, addresses)
+    if config["metrics"] is not None:
+        config = {**config, "metrics": {"host": options.host, **config["metrics"]}}
+    return with_serve(
+        with_audit_file(config, Ref(HOME, "audit")),
+        drain_delay=min(_DRAIN_DELAY, manifest.serve.drain),
+        probe={"key": {"file": Ref(PROBE, "path")}, "audience": request.identity.audience}
+        if _mode(config) != "none"
+        else None,
+        state_keys=[{"file": Ref(STATE, "path")}],
+    )

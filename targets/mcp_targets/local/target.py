@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from mcp_packager.bundle import write_wheel
 from mcp_packager.errors import Place, Problem
@@ -17,6 +18,7 @@ from mcp_packager.target import (
     BuildInput,
     Capabilities,
     DesiredInput,
+    Exposure,
     Resource,
     WorldInput,
 )
@@ -37,6 +39,7 @@ ABOUT: Final = About(
 )
 
 _SOURCES: Final = frozenset({"env", "file"})
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class LocalTarget:
@@ -45,7 +48,7 @@ class LocalTarget:
     about = ABOUT
 
     def check(self, manifest: Manifest, options: Any) -> tuple[Problem, ...]:
-        """Services that run nowhere, secrets that this machine has no way to, and callers that it could not tell."""
+        """Services that run nowhere, secrets that this machine has no way to, and ports that are wanted twice."""
         services = (
             Problem(
                 f"the target local runs no services, and service {name} has no external address",
@@ -64,7 +67,13 @@ class LocalTarget:
             for name, secret in manifest.secrets.items()
             if secret.source(name)[0] not in _SOURCES
         )
-        return (*services, *secrets, *_auth(manifest), *_units(manifest, options))
+        return (*services, *secrets, *_ports(manifest, options), *_units(manifest, options))
+
+    def exposure(self, manifest: Manifest, options: Any) -> Exposure:
+        """This machine alone, unless it is told to serve the network or something in front of it does."""
+        shown = urlsplit(manifest.serve.public_url or "").hostname
+        inner = options.is_loopback and (shown is None or shown in _LOOPBACK)
+        return Exposure.LOOPBACK if inner else Exposure.NETWORK
 
     def platforms(self, manifest: Manifest, options: Any) -> tuple[tuple[Platform, Interpreter], ...]:  # noqa: ARG002  # as above
         """This machine, with the interpreter at hand."""
@@ -98,16 +107,17 @@ class LocalTarget:
         return LocalWorld(request)
 
 
-def _auth(manifest: Manifest) -> tuple[Problem, ...]:
-    auth = manifest.serve.auth
-    if auth is None or auth.mode == "none":
+def _ports(manifest: Manifest, options: Options) -> tuple[Problem, ...]:
+    metrics = manifest.serve.metrics
+    if metrics is None or metrics.port != options.port:
         return ()
     return (
         Problem(
-            "the target local asks nobody who is calling: it serves this machine alone",
-            'leave [serve.auth] away, or set mode = "none" in the stage that is deployed here',
-            Place(str(manifest.path), key="serve.auth.mode"),
-            found=f'mode = "{auth.mode}"',
+            f"the tool and its metrics cannot both be on port {metrics.port}",
+            "give one of them another port",
+            Place(str(manifest.path), key="serve.metrics.port"),
+            expected="a port other than that of [target.local]",
+            found=str(metrics.port),
         ),
     )
 

@@ -15,6 +15,7 @@ from mcp_packager.files import remove_tree, write_atomic
 from mcp_packager.process import redact
 from mcp_packager.target import (
     Action,
+    Auth,
     Endpoint,
     Generated,
     Key,
@@ -41,9 +42,10 @@ from mcp_targets.local.unit import Unit
 _STOP_SECONDS: Final = 28.0
 """More than the runtime gives calls in flight, so that it is never cut short."""
 _SHOWN_LINES: Final = 12
+_REACHED: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # a name of what is served, not a choice to serve it
 
 KINDS: Final = (
-    Kind("home"),
+    Kind("home", stable=frozenset({"audit"})),
     Kind("bundle", stable=frozenset({"path"})),
     Kind("config", stable=frozenset({"path"})),
     Kind("secret"),
@@ -139,7 +141,7 @@ class LocalWorld:
     def _home(self, resource: Resource) -> Mapping[str, Value]:
         self._places.root.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_atomic(self._places.owner, json.dumps(resource.fields["identity"]).encode(), mode=0o600)
-        return resource.fields
+        return {**resource.fields, "audit": str(self._places.log("audit"))}
 
     def _bundle(self, resource: Resource) -> Mapping[str, Value]:
         wanted = resource.fields["digest"]
@@ -275,9 +277,12 @@ class LocalWorld:
 
 
 def _endpoint(fields: Mapping[str, Value], port: str) -> Endpoint | None:
-    host = fields["host"]
+    # Who serves every address of this machine is reached by its own.
+    named: str = fields["host"]
+    host = _REACHED.get(named, named)
     shown = f"[{host}]" if ":" in host else host
-    return Endpoint(url=f"http://{shown}:{fields[port]}{fields['path']}") if fields.get(port) else None
+    url = f"http://{shown}:{fields[port]}{fields['path']}" if fields.get(port) else None
+    return None if url is None else Endpoint(url=url, auth=Auth(fields.get("auth", "none")))
 
 
 def _free_port(host: str) -> int:

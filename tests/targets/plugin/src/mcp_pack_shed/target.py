@@ -18,6 +18,7 @@ from mcp_packager.target import (
     BuildInput,
     Capabilities,
     DesiredInput,
+    Exposure,
     Generated,
     Lifetime,
     Phase,
@@ -67,6 +68,9 @@ class ShedTarget:
 
     def check(self, manifest: Manifest, options: Any) -> tuple[Problem, ...]:
         return ()
+
+    def exposure(self, manifest: Manifest, options: Any) -> Exposure:
+        return Exposure.LOOPBACK
 
     def platforms(self, manifest: Manifest, options: Any) -> tuple[tuple[Platform, Interpreter], ...]:
         interpreter = find(manifest.tool.python)
