@@ -218,13 +218,18 @@ def test_white_space_around_header_values_is_no_part_of_them(server: HttpServer)
     assert answer.startswith(b"HTTP/1.1 200 "), answer
 
 
-def test_one_line_of_json_for_each_request(server: HttpServer) -> None:
-    server.modern("tools/call", {"name": "add", "arguments": {"a": 1}})
-    assert eventually(lambda: any(line.get("mcp_method") == "tools/call" for line in server.lines()))
-    line = next(line for line in server.lines() if line.get("mcp_method") == "tools/call")
-    assert {"level": "info", "msg": "request", "method": "POST", "path": "/mcp", "status": 200}.items() <= line.items()
-    assert line["ms"] > 0
-    assert not [line for line in server.lines() if line.get("path") in {"/healthz", "/readyz"}]
+def test_one_line_of_json_for_each_request_and_none_for_health(server: HttpServer) -> None:
+    def line(identity: str) -> list[dict[str, Any]]:
+        return [line for line in server.lines() if line.get("request_id") == identity]
+
+    for path in ("/healthz", "/readyz"):
+        server.request("GET", path, headers={"x-request-id": "health-1"})
+    server.modern("tools/call", {"name": "add", "arguments": {"a": 1}}, **{"x-request-id": "one-of-mine"})
+    assert eventually(lambda: bool(line("one-of-mine")))
+    (found,) = line("one-of-mine")
+    assert {"level": "info", "msg": "request", "method": "tools/call", "status": 200}.items() <= found.items()
+    assert found["duration_ms"] > 0
+    assert line("health-1") == []
 
 
 def test_eras_answer_alike(server: HttpServer) -> None:

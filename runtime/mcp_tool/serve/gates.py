@@ -7,10 +7,32 @@ from typing import Any, Final, Protocol
 from mcp_tool.principal import Principal
 
 Headers = dict[bytes, bytes]
-"""Lower-case names; values without the white space around them. A repeated name keeps its last value."""
+"""Lower-case names; values without the white space around them. A repeated name keeps its first value, as it does for
+the SDK; those that decide something (Host, Origin, Authorization, Content-Length) are not let through repeated."""
 
 INVALID_REQUEST: Final = -32600  # JSON-RPC 2.0, section 5.1
+INTERNAL_ERROR: Final = -32603  # JSON-RPC 2.0, section 5.1
 SERVER_BUSY: Final = -32000  # JSON-RPC 2.0: first of the codes left to implementations
+
+PLATFORM: Final = "mcp_tool.platform"
+"""Key in the ASGI scope under which an adapter (such as Lambda's) leaves what the platform says of the request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """What the platform in front of the server says of a request, which no client can forge.
+
+    Attributes:
+        host: The name under which the request came; it is the server's own by that.
+        scheme: "https" or "http".
+        address: The client's address.
+        identity: Of the caller the platform has authenticated, in the platform's words; None where it has not.
+    """
+
+    host: str
+    scheme: str = "https"
+    address: str = ""
+    identity: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +42,8 @@ class Refusal:
     Attributes:
         status: HTTP status.
         message: For the JSON-RPC error's `message`; names no secret and quotes nothing the caller sent.
-        reason: The word under which it is counted: "too_large", "rate", "busy", "draining", "unauthenticated",
-            "forbidden", "host", "origin", "method".
+        reason: The word under which it is counted: "too_large", "too_slow", "rate", "busy", "draining",
+            "unauthenticated", "forbidden", "host", "origin", "method", "malformed".
         code: For the JSON-RPC error's `code`.
         headers: Beside content type and length.
     """

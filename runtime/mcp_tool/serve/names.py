@@ -4,11 +4,18 @@ The MCP specification asks for it (streamable HTTP, security warning): a page in
 to reach a server on the user's machine or network by a name of its own.
 """
 
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+
+_HOST = re.compile(r"[a-z0-9._~%!$&'()*+,;=-]+(:[0-9]+)?|\[[0-9a-f:.]+\](:[0-9]+)?")
+"""RFC 9110, section 7.2, and RFC 3986, section 3.2.2: what is none is nobody's name, whatever the config allows."""
+
+_REMEMBERED = 64
+"""Host headers that are known to be right; with a wildcard there is no end of them."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +29,7 @@ class Names:
 
     hosts: frozenset[str]
     origins: frozenset[str]
+    _known: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
     @classmethod
     def of(cls, bound: str, public_url: str | None, hosts: Iterable[str], origins: Iterable[str]) -> "Names":
@@ -40,10 +48,17 @@ class Names:
 
     def host_is_ours(self, host: str) -> bool:
         """Whether a Host header names this server."""
-        host = host.lower()
-        name = _without_port(host)
-        if not name:
+        if host in self._known:
+            return True
+        ours = self._is_ours(host.lower())
+        if ours and len(self._known) < _REMEMBERED:
+            self._known.add(host)
+        return ours
+
+    def _is_ours(self, host: str) -> bool:
+        if not _HOST.fullmatch(host):
             return False
+        name = _without_port(host)
         if {host, name, "*"} & self.hosts:
             return True
         return any(name.endswith(known[1:]) for known in self.hosts if known.startswith("*."))

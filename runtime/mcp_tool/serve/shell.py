@@ -1,27 +1,77 @@
 """The ASGI shell around the SDK's application: everything a network asks of a server that the SDK leaves open.
 
-health and readiness → Host and Origin → path → method → size → how many at once → the SDK
+health → record → Host and Origin → well-known metadata → path and method → draining → who is it → the tool's scopes →
+rate → how many at once → size → the SDK
 """
 
+import asyncio
+import itertools
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
+import logging
+import re
+import secrets
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from mcp_tool.config import Serve
-from mcp_tool.record import KEY, Record
+from mcp_tool.record import CURRENT, KEY, Record
 from mcp_tool.serve import log
-from mcp_tool.serve.gates import SERVER_BUSY, Authenticator, Headers, Refusal
+from mcp_tool.serve.gates import (
+    INTERNAL_ERROR,
+    PLATFORM,
+    SERVER_BUSY,
+    Authenticator,
+    Headers,
+    Limiter,
+    Platform,
+    Refusal,
+)
 from mcp_tool.serve.names import Names
+from mcp_tool.serve.proxies import Proxies
+from mcp_tool.serve.ready import Readiness
+from mcp_tool.serve.scopes import ToolScopes
+from mcp_tool.wire import MODERN
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+RawHeaders = tuple[tuple[bytes, bytes], ...]
+
+logger = logging.getLogger("mcp_tool.serve")
 
 LISTEN: Final = b"subscriptions/listen"
 """The one method whose answer stays open for as long as the client likes; known by its routing header."""
+
+BODY: Final = 20.0
+"""Seconds from a request's head to the end of its body; a slower one holds a place that others could use."""
+
+LISTENERS: Final = 10
+"""Open listen streams, as a multiple of the calls that may be in flight."""
+
+_MODERN: Final = MODERN.encode()
+_WELL_KNOWN: Final = "/.well-known/"
+_CLOSE: Final = (b"connection", b"close")
+_DECIDING: Final = frozenset({b"host", b"origin", b"authorization", b"content-length"})
+_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
+_LONGEST: Final = 128
+"""Characters of what the client says that are kept for the log."""
+
+_DRAINING: Final = Refusal(503, "The server is going away", "draining", SERVER_BUSY, ((b"retry-after", b"1"), _CLOSE))
+_BUSY: Final = Refusal(503, "The server is busy", "busy", SERVER_BUSY, ((b"retry-after", b"1"),))
+_METHOD: Final = Refusal(405, "Only POST is served here", "method", headers=((b"allow", b"POST"),))
+_READ_ONLY: Final = Refusal(405, "Only GET is served here", "method", headers=((b"allow", b"GET, HEAD"),))
+_HOST: Final = Refusal(421, "This server does not go by that Host", "host")
+_ORIGIN: Final = Refusal(403, "Pages of that Origin may not call this server", "origin")
+_REPEATED: Final = Refusal(400, "A header that decides who may call comes more than once", "malformed")
+_TOO_SLOW: Final = Refusal(408, "The request's body did not come in time", "too_slow", headers=(_CLOSE,))
+_FAILED: Final = Refusal(500, "Internal error", "", INTERNAL_ERROR)
+
+
+class GoneError(Exception):
+    """The client left before its request was whole."""
 
 
 @dataclass
@@ -31,7 +81,12 @@ class Shell:
     Attributes:
         inner: The SDK's application; it sees only requests that passed.
         authenticate: Finds out who is calling; None asks nobody.
+        scopes: By tool, the scopes that its caller must have.
+        limit: Counts each caller's requests; None counts nobody's.
+        readiness: What `/readyz` says beside `ready`.
+        seen: Told of every request at its end, refused ones included; health checks are not told of.
         ready: Whether `/readyz` says so; false before the start is done and from the moment a stop was asked for.
+        draining: Whether new requests are refused: after the time that a load balancer had to notice.
         in_flight: Requests being answered, listen streams apart.
     """
 
@@ -39,112 +94,253 @@ class Shell:
     settings: Serve
     names: Names
     authenticate: Authenticator | None = None
+    scopes: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    limit: Limiter | None = None
+    readiness: Readiness = field(default_factory=lambda: Readiness({}))
+    seen: Callable[[Record], None] = log.request
     ready: bool = False
+    draining: bool = False
     in_flight: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        self._proxies = Proxies(self.settings.trusted_proxies)
+        # Who may do everything needs no look at what the tool asks for.
+        self._tool_scopes = ToolScopes(self.scopes if self.authenticate is not None else {})
+        self._too_large = Refusal(413, f"The request is larger than {self.settings.max_body} bytes", "too_large")
+        self._ids = map(f"{secrets.token_hex(8)}-{{:x}}".format, itertools.count(1))
+        self._listening = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request; nothing else is asked of it."""
-        if scope["path"] == "/healthz":
+        path = scope["path"]
+        if path == "/healthz":
             await _answer(send, 200, {"status": "ok"})
-            return
-        if scope["path"] == "/readyz":
-            await _answer(send, 200 if self.ready else 503, {"status": "ready" if self.ready else "not ready"})
-            return
-        await self._logged(scope, receive, send)
+        elif path == "/readyz":
+            await self._say_whether_ready(send)
+        else:
+            await self._recorded(scope, receive, send)
 
-    async def _logged(self, scope: Scope, receive: Receive, send: Send) -> None:
-        watch, status = log.Stopwatch(), 0
+    async def _say_whether_ready(self, send: Send) -> None:
+        reasons = await self.readiness.reasons() if self.ready else ("draining" if self.draining else "not serving",)
+        if reasons:
+            await _answer(send, 503, {"status": "not ready", "reasons": reasons})
+        else:
+            await _answer(send, 200, {"status": "ready"})
+
+    async def _recorded(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Header values may carry optional white space (RFC 9110, 5.5), which httptools leaves in place.
+        raw = scope["headers"] = [(key, value.strip()) for key, value in scope["headers"]]
+        headers: Headers = dict(reversed(raw))
+        record = scope[KEY] = Record()
+        CURRENT.set(record)
+        given = headers.get(b"x-request-id")
+        sane = given is not None and _REQUEST_ID.fullmatch(given)
+        record.request_id = given.decode() if given is not None and sane else next(self._ids)
+        told = (b"x-request-id", record.request_id.encode())
 
         async def noting(message: Message) -> None:
-            nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
-                if not self.ready:
-                    # This connection will be closed soon. Whoever is told connects anew and loses no request on it.
-                    message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
+                record.status = message["status"]
+                # A connection that will be closed soon: whoever is told connects anew and loses no request on it.
+                more = (told,) if self.ready else (told, _CLOSE)
+                message = {**message, "headers": [*message.get("headers", ()), *more]}
             await send(message)
 
-        # Header values may carry optional white space (RFC 9110, 5.5), which httptools leaves in place.
-        headers: Headers = {key: value.strip() for key, value in scope["headers"]}
-        record = scope[KEY] = Record()
+        _note_head(record, headers)
         try:
-            await self._serve(record, scope, headers, receive, noting)
+            refusal = await self._served(_Request(record, scope, headers, receive, noting))
+            if refusal is not None:
+                record.refused, record.outcome = refusal.reason, "refused"
+                await _refuse(noting, refusal)
+        except GoneError:
+            record.outcome = "gone"
+        except Exception as error:
+            record.outcome, record.error_type = "failed", type(error).__name__
+            logger.exception("answering a request failed")
+            if not record.status:
+                await _refuse(noting, _FAILED)
         finally:
-            log.info(
-                "request",
-                method=scope["method"],
-                path=scope["path"],
-                mcp_method=headers.get(b"mcp-method", b"").decode("latin-1") or None,
-                status=status,
-                ms=watch.ms,
-            )
+            record.outcome = record.outcome or _outcome(record.status)
+            self.seen(record)
 
-    async def _serve(self, record: Record, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
-        if self.authenticate is not None and (document := self.authenticate.metadata(scope, headers)) is not None:
-            await _send(send, 200, document, ((b"cache-control", b"max-age=3600"),))
-            return
-        at_endpoint = (scope["path"].rstrip("/") or "/") == self.settings.path
-        if refusal := self._refusal(scope["method"], headers, at_endpoint=at_endpoint):
-            await _refuse(send, refusal)
-            return
-        if self.authenticate is not None:
-            who = await self.authenticate(scope, headers)
-            if isinstance(who, Refusal):
-                await _refuse(send, who)
-                return
-            record.principal = who
-        path = self.settings.path if at_endpoint else scope["path"]
-        inner_scope = dict(
-            scope,
-            path=path,
-            raw_path=path.encode() if at_endpoint else scope.get("raw_path"),
-            headers=[(key, value.strip()) for key, value in scope["headers"]],
-        )
-        listening = headers.get(b"mcp-method") == LISTEN
-        if not listening and self.in_flight >= self.settings.concurrency:
-            await _refuse(send, Refusal(503, "The server is busy", "busy", SERVER_BUSY, ((b"retry-after", b"1"),)))
-            return
-        self.in_flight += not listening
-        try:
-            body = await _read(receive, self.settings.max_body)
-            if body is None:
-                text = f"The request is larger than {self.settings.max_body} bytes"
-                await _refuse(send, Refusal(413, text, "too_large"))
-            else:
-                await self.inner(inner_scope, _replay(body, receive), send)
-        finally:
-            self.in_flight -= not listening
+    async def _served(self, request: "_Request") -> Refusal | None:
+        """Pass a request on if every gate lets it through; else why not."""
+        scope = request.scope
+        if refusal := self._unwelcome(request):
+            return refusal
+        path = scope["path"]
+        if self.authenticate is not None and path.startswith(_WELL_KNOWN):
+            document = self.authenticate.metadata(scope, request.headers)
+            if document is not None:
+                return await _show(request, document)
+        if (path.rstrip("/") or "/") == self.settings.path:
+            if scope["method"] != "POST":
+                # A GET of the older protocol versions would open a stream on which nothing ever comes.
+                return _METHOD
+            if path != self.settings.path:
+                scope["path"], scope["raw_path"] = self.settings.path, self.settings.path.encode()
+        if self.draining:
+            return _DRAINING
+        if self.authenticate is not None and (refusal := await self._unknown(self.authenticate, request)):
+            return refusal
+        if self.limit is not None and (refusal := await self.limit(request.record.principal, request.record.address)):
+            return refusal
+        return await self._admitted(request)
 
-    def _refusal(self, method: str, headers: Headers, *, at_endpoint: bool) -> Refusal | None:
-        """Why a request is not served, from its head alone."""
-        if not self.names.host_is_ours(headers.get(b"host", b"").decode("latin-1")):
-            return Refusal(421, "This server does not go by that Host", "host")
+    def _unwelcome(self, request: "_Request") -> Refusal | None:
+        """Why a request is not served, from its head alone; notes where it came from on the way."""
+        scope, headers, record = request.scope, request.headers, request.record
+        if len(headers) != len(scope["headers"]) and _repeats(scope["headers"]):
+            return _REPEATED
+        client = scope.get("client")
+        record.address = client[0] if client else ""
+        platform = scope.get(PLATFORM)
+        if isinstance(platform, Platform):
+            record.address, scope["scheme"] = platform.address, platform.scheme
+            is_ours = headers.get(b"host", b"").decode("latin-1").lower() == platform.host.lower()
+        else:
+            if self._proxies:
+                self._believe(request)
+            is_ours = self.names.host_is_ours(headers.get(b"host", b"").decode("latin-1"))
+        if not is_ours:
+            return _HOST
         origin = headers.get(b"origin")
         if origin is not None and not self.names.origin_is_trusted(origin.decode("latin-1")):
-            return Refusal(403, "Pages of that Origin may not call this server", "origin")
-        if at_endpoint and method != "POST":
-            # A GET of the older protocol versions would open a stream on which nothing ever comes.
-            return Refusal(405, "Only POST is served here", "method", headers=((b"allow", b"POST"),))
-        length = headers.get(b"content-length", b"")
-        if length.isdigit() and int(length) > self.settings.max_body:
-            return Refusal(413, f"The request is larger than {self.settings.max_body} bytes", "too_large")
+            return _ORIGIN
+        return None
+
+    def _believe(self, request: "_Request") -> None:
+        """Take client, scheme and host from what a trusted proxy says of them."""
+        scope, record = request.scope, request.record
+        origin = self._proxies.origin(record.address, request.headers, scope["headers"])
+        if origin.address != record.address:
+            record.address, scope["client"] = origin.address, (origin.address, 0)
+        if origin.scheme:
+            scope["scheme"] = origin.scheme
+        if origin.host:
+            request.headers[b"host"] = origin.host.encode("latin-1")
+
+    async def _unknown(self, authenticate: Authenticator, request: "_Request") -> Refusal | None:
+        """Why the caller may not call, or not this tool; notes who it is."""
+        who = await authenticate(request.scope, request.headers)
+        if isinstance(who, Refusal):
+            return who
+        request.record.principal = who
+        if self._tool_scopes:
+            needed = self._tool_scopes.by_head(request.headers)
+            if needed is None:
+                request.look = True
+            elif not who.may(needed):
+                return authenticate.forbidden(request.scope, request.headers, needed)
+        return None
+
+    async def _admitted(self, request: "_Request") -> Refusal | None:
+        """Hold a place while a request is answered, if there is one."""
+        headers = request.headers
+        # Only the newer era's headers are held against the body; others could say so to be counted out.
+        if headers.get(b"mcp-method") == LISTEN and headers.get(b"mcp-protocol-version") == _MODERN:
+            if self._listening >= self.settings.concurrency * LISTENERS:
+                return _BUSY
+            self._listening += 1
+            try:
+                return await self._sized(request)
+            finally:
+                self._listening -= 1
+        if self.in_flight >= self.settings.concurrency:
+            return _BUSY
+        self.in_flight += 1
+        try:
+            return await self._sized(request)
+        finally:
+            self.in_flight -= 1
+
+    async def _sized(self, request: "_Request") -> Refusal | None:
+        """Read the body, if it is not too large and comes in time, and hand it on."""
+        length = request.headers.get(b"content-length", b"")
+        if len(length) > 18 or (length.isdigit() and int(length) > self.settings.max_body):
+            return self._too_large
+        try:
+            async with asyncio.timeout(BODY):
+                body = await _read(request.receive, self.settings.max_body)
+        except TimeoutError:
+            return _TOO_SLOW
+        if body is None:
+            return self._too_large
+        if request.look and self.authenticate is not None:
+            needed = self._tool_scopes.by_body(body)
+            if not request.record.principal.may(needed):
+                return self.authenticate.forbidden(request.scope, request.headers, needed)
+        await self.inner(request.scope, _replay(body, request.receive), request.send)
         return None
 
 
+@dataclass(slots=True)
+class _Request:
+    """One request on its way through the gates; `look` asks the last one to look for the tool in the body."""
+
+    record: Record
+    scope: Scope
+    headers: Headers
+    receive: Receive
+    send: Send
+    look: bool = False
+
+
+def _outcome(status: int) -> str:
+    match status:
+        case 0:
+            return "gone"
+        case _ if status < 400:
+            return "ok"
+        case _:
+            return "failed"
+
+
+def _note_head(record: Record, headers: Headers) -> None:
+    """What the head of a request says of it, for the log; nothing is decided by it."""
+    if method := headers.get(b"mcp-method"):
+        record.method = method[:_LONGEST].decode("latin-1")
+    if protocol := headers.get(b"mcp-protocol-version"):
+        record.protocol = protocol[:_LONGEST].decode("latin-1")
+    if traceparent := headers.get(b"traceparent"):
+        record.follow(traceparent.decode("latin-1"))
+
+
+def _repeats(raw: Sequence[tuple[bytes, bytes]]) -> bool:
+    """Whether a header that somebody decides by comes twice: another reader could believe the other one."""
+    deciding = [name for name, _ in raw if name in _DECIDING]
+    return len(deciding) != len(set(deciding))
+
+
+async def _show(request: _Request, document: bytes) -> Refusal | None:
+    if request.scope["method"] not in {"GET", "HEAD"}:
+        return _READ_ONLY
+    await _send(request.send, 200, document, ((b"cache-control", b"max-age=3600"),))
+    return None
+
+
 async def _read(receive: Receive, limit: int) -> bytes | None:
-    """The whole body, or None if it is longer than `limit` bytes. A client that leaves early leaves a short body."""
-    chunks: list[bytes] = []
-    size = 0
-    while True:
+    """The whole body; None if it is longer than `limit` bytes.
+
+    Raises:
+        GoneError: The client left before the end.
+    """
+    message = await receive()
+    if message["type"] != "http.request":
+        raise GoneError
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body", False):
+        return body if len(body) <= limit else None
+    chunks, size = [body], len(body)
+    while size <= limit:
         message = await receive()
         if message["type"] != "http.request":
-            return b"".join(chunks)
+            raise GoneError
         chunks.append(message.get("body", b""))
         size += len(chunks[-1])
-        if size > limit:
-            return None
         if not message.get("more_body", False):
-            return b"".join(chunks)
+            return b"".join(chunks) if size <= limit else None
+    return None
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
@@ -165,11 +361,11 @@ async def _refuse(send: Send, refusal: Refusal) -> None:
     await _answer(send, refusal.status, error, refusal.headers)
 
 
-async def _answer(send: Send, status: int, document: object, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+async def _answer(send: Send, status: int, document: object, headers: RawHeaders = ()) -> None:
     await _send(send, status, json.dumps(document, separators=(",", ":")).encode(), headers)
 
 
-async def _send(send: Send, status: int, body: bytes, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+async def _send(send: Send, status: int, body: bytes, headers: RawHeaders = ()) -> None:
     fixed = ((b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": status, "headers": [*fixed, *headers]})
     await send({"type": "http.response.body", "body": body})

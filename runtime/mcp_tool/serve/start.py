@@ -101,15 +101,24 @@ def _serve_stdio(request: Request) -> None:
 
 
 def _serve_http(request: Request) -> None:
-    from mcp_tool.serve import auth, http, log, shell
+    from mcp_tool.serve import auth, http, limits, log, shell
     from mcp_tool.serve.names import Names
+    from mcp_tool.serve.ready import Readiness
 
     sockets = http.inherited(request.descriptors) or (http.bind(request.host, request.port),)
     config, served = _load(request)
     settings = config.serve
     names = Names.of(request.host, settings.public_url, settings.allowed_hosts, settings.allowed_origins)
     inner = served.application(settings)
-    outer = shell.Shell(served.shortened(inner), settings, names, auth.authenticator(config, served.scopes))
+    outer = shell.Shell(
+        served.shortened(inner),
+        settings,
+        names,
+        auth.authenticator(config, served.scopes),
+        served.scopes,
+        limits.limiter(config, served.server.name),
+        Readiness(config.dependencies),
+    )
 
     def ready() -> None:
         _settle()
@@ -163,8 +172,9 @@ def _load_app(
 
 def _load_wrapped(tool: Mapping[str, Any], config: "Config") -> "Served":
     from mcp_tool.serve import author, wrapped
+    from mcp_tool.serve.calls import Calls
 
-    return wrapped.serve_object(author.load_object(tool["entrypoint"]), tool["entrypoint"], config)
+    return wrapped.serve_object(author.load_object(tool["entrypoint"]), tool["entrypoint"], config, Calls())
 
 
 def _read_json(path: Path, name: str, fix: str) -> dict[str, Any]:
