@@ -1,13 +1,63 @@
 """Who may call: static keys, tokens of an issuer, the platform's word, and the deploy's own probe."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
 
-from mcp_tool.config import Config
-from mcp_tool.serve.gates import Authenticator
+from mcp_tool.config import Auth, BearerAuth, Config, IamAuth, JwtAuth, NoAuth
+from mcp_tool.principal import Principal
+from mcp_tool.serve.auth import shown
+from mcp_tool.serve.auth.keys import StaticKeys
+from mcp_tool.serve.auth.probe import PREFIX, ProbeKey
+from mcp_tool.serve.auth.resource import Resource, endpoint
+from mcp_tool.serve.auth.shown import Denied
+from mcp_tool.serve.gates import Authenticator, Headers, Refusal
 from mcp_tool.serve.problem import StartProblem
 
+Proof = Callable[[Mapping[str, Any], str | Denied], Awaitable[Principal | Denied]]
+"""Who a request is from, by its ASGI scope and the bearer token that it shows."""
 
-def authenticator(config: Config, scopes: Mapping[str, frozenset[str]]) -> Authenticator | None:  # noqa: ARG001 - what metadata will name
+_SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
+"""RFC 6749, section 3.3."""
+
+
+@dataclass(frozen=True)
+class Doorkeeper:
+    """Asks every caller who it is. Implements `mcp_tool.serve.gates.Authenticator`."""
+
+    resource: Resource
+    proof: Proof
+    probe: ProbeKey | None = None
+
+    async def __call__(self, scope: Mapping[str, Any], headers: Headers) -> Principal | Refusal:
+        """The caller, or why it is not let in. What it showed is in neither."""
+        token = shown.token(scope)
+        if self.probe is not None and isinstance(token, str) and token.startswith(PREFIX):
+            who = self.probe(token)
+        else:
+            who = await self.proof(scope, token)
+        match who:
+            case Principal():
+                if who.may(self.resource.required):
+                    return who
+                return self.resource.forbidden(scope, headers, frozenset())
+            case Denied.NOTHING | Denied.INVALID:
+                return self.resource.unknown(scope, headers, shown=who is Denied.INVALID)
+            case Denied.UNCLEAR:
+                text = "Who gives tokens for this server cannot be reached at the moment"
+                return Refusal(503, text, "issuer", headers=((b"retry-after", b"5"),))
+
+    def metadata(self, scope: Mapping[str, Any], headers: Headers) -> bytes | None:
+        """The document for a well-known path (RFC 9728)."""
+        return self.resource.metadata(scope, headers)
+
+    def forbidden(self, scope: Mapping[str, Any], headers: Headers, scopes: frozenset[str]) -> Refusal:
+        """The 403 for a caller that lacks scopes of one tool."""
+        return self.resource.forbidden(scope, headers, scopes)
+
+
+def authenticator(config: Config, scopes: Mapping[str, frozenset[str]]) -> Authenticator | None:
     """What asks every caller who it is; None where nobody is asked.
 
     Args:
@@ -17,9 +67,34 @@ def authenticator(config: Config, scopes: Mapping[str, frozenset[str]]) -> Authe
     Raises:
         StartProblem: A key is missing, or a setting cannot work.
     """
-    auth = config.serve.auth
-    if auth is None or auth.mode == "none":
+    settings = config.serve
+    auth = settings.auth
+    if auth is None or isinstance(auth, NoAuth):
         return None
-    raise StartProblem(
-        f"this runtime cannot ask for {auth.mode} yet and will not serve without", "leave serve.auth away"
+    required = frozenset(auth.scopes) if isinstance(auth, JwtAuth) else frozenset()
+    of_tools = frozenset[str]().union(*scopes.values())
+    if unsayable := sorted(name for name in required | of_tools if not _SCOPE.fullmatch(name)):
+        raise StartProblem(
+            f"not OAuth scopes: {', '.join(map(repr, unsayable))}",
+            "a scope holds no space, quotation mark or backslash",
+        )
+    resource = Resource(
+        settings.path,
+        endpoint(settings.public_url, settings.path),
+        settings.root_metadata,
+        (auth.issuer,) if isinstance(auth, JwtAuth) else (),
+        required,
+        required | of_tools,
     )
+    probe = None if settings.probe is None else ProbeKey.read(settings.probe)
+    return Doorkeeper(resource, _proof(auth, of_tools), probe)
+
+
+def _proof(auth: Auth, of_tools: frozenset[str]) -> Proof:
+    match auth:
+        case BearerAuth():
+            return StaticKeys.read(auth.keys, of_tools)
+        case JwtAuth() | IamAuth() | NoAuth():
+            raise StartProblem(
+                f"this runtime cannot ask for {auth.mode} yet and will not serve without", "leave serve.auth away"
+            )
