@@ -28,6 +28,7 @@ REPORTS: dict[str, type] = {
     "drift": requests.DriftReport,
     "destroy": requests.DestroyReport,
     "invoke": requests.InvokeReport,
+    "monitoring": requests.MonitoringReport,
     "secrets": requests.SecretLine,
     "new": Project,
     "client-config": Written,
