@@ -38,13 +38,15 @@ def contract(tool: Mapping[str, Any], bundle: Path) -> dict[str, Any]:
     """
     from mcp_tool.config import Config
     from mcp_tool.serve import author, wrapped
+    from mcp_tool.serve.calls import Calls
     from mcp_tool.serve.problem import StartProblem
 
     entrypoint = tool["entrypoint"]
     candidate = author.load_object(entrypoint)
     place = Place(str(bundle / "app"))
     try:
-        server = wrapped.serve_object(candidate, entrypoint, Config.model_validate({"schema": 1})).server
+        config = Config.model_validate({"schema": 1})
+        server = wrapped.serve_object(candidate, entrypoint, config, Calls()).server
     except StartProblem as problem:
         raise ContractError([ContractProblem(place, problem.what, problem.fix)]) from None
     try:

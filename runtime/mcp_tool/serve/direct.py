@@ -29,8 +29,8 @@ from starlette.requests import Request
 from mcp_tool.errors import RpcError
 from mcp_tool.principal import Principal
 from mcp_tool.record import KEY, Record
-from mcp_tool.serve import plain
-from mcp_tool.serve.exchange import LogLevel
+from mcp_tool.serve import noting, plain
+from mcp_tool.serve.exchange import LogLevel, without_credentials
 from mcp_tool.serve.plain import PlainCall
 from mcp_tool.serve.reply import Reply
 from mcp_tool.serve.shell import Application, Receive, Scope, Send
@@ -42,6 +42,7 @@ Answer = Callable[[str, Mapping[str, Any], Wire], Awaitable[dict[str, Any]]]
 """The seam: a tool's name, its arguments and the request; the result in wire form."""
 
 _INTERNAL_ERROR: Final = -32603
+_SENDER: Final = "io.modelcontextprotocol/clientInfo"
 _STAMP: Final = "io.modelcontextprotocol/serverInfo"
 _COMPACT: Final = json.JSONEncoder(separators=(",", ":"))
 
@@ -86,14 +87,18 @@ class Direct:
         await self.inner(scope, _again(first, receive), send)
 
     async def _answer(self, call: PlainCall, scope: Scope, reply: Reply) -> None:
+        line = _Line(self, call, scope, reply)
+        noting.note(line.record, plain.METHOD, call.version, noting.named(call.meta.get(_SENDER)))
+        line.record.follow_meta(call.meta)
         try:
-            result = await self.answer(call.name, call.arguments, _Line(self, call, scope, reply))
+            result = await self.answer(call.name, call.arguments, line)
             result = await self._shaped(call, scope, result)
         except RpcError as error:
-            await _fail(call, reply, types.ErrorData(code=error.code, message=error.message, data=error.data))
+            await _fail(call, line, MCPError(code=error.code, message=error.message, data=error.data).error)
         except Exception as error:  # noqa: BLE001 - as the SDK does: whatever it is, the client learns only that
-            await _fail(call, reply, modern_error_data(error))
+            await _fail(call, line, modern_error_data(error))
         else:
+            line.record.outcome = line.record.outcome or "ok"
             await reply.end(200, _text(call, types.JSONRPCResponse(jsonrpc="2.0", id=call.request_id, result=result)))
 
     async def _shaped(self, call: PlainCall, scope: Scope, result: dict[str, Any]) -> dict[str, Any]:
@@ -138,9 +143,10 @@ def _again(first: Any, receive: Receive) -> Receive:
     return again
 
 
-async def _fail(call: PlainCall, reply: Reply, error: types.ErrorData) -> None:
+async def _fail(call: PlainCall, line: "_Line", error: types.ErrorData) -> None:
+    noting.failed(line.record, error.code)
     status = ERROR_CODE_HTTP_STATUS.get(error.code, 200) if call.modern else 200
-    await reply.end(status, _text(call, types.JSONRPCError(jsonrpc="2.0", id=call.request_id, error=error)))
+    await line.reply.end(status, _text(call, types.JSONRPCError(jsonrpc="2.0", id=call.request_id, error=error)))
 
 
 def _text(call: PlainCall, message: BaseModel) -> str:
@@ -158,7 +164,7 @@ class _Line:
     can_ask: Final = False
 
     def __init__(self, direct: Direct, call: PlainCall, scope: Scope, reply: Reply) -> None:
-        self._direct, self._call, self._scope, self._reply = direct, call, scope, reply
+        self._direct, self._call, self._scope, self.reply = direct, call, scope, reply
         self.request_id, self.protocol_version = call.request_id, call.version
         kept = scope.get(KEY)
         self.record: Record = kept if isinstance(kept, Record) else Record()
@@ -169,7 +175,7 @@ class _Line:
 
     @property
     def headers(self) -> Mapping[str, str]:
-        return Headers(raw=self._scope["headers"])
+        return Headers(raw=without_credentials(self._scope["headers"]))
 
     @property
     def client_capabilities(self) -> Mapping[str, Any]:
@@ -206,7 +212,7 @@ class _Line:
 
     async def _notify(self, method: str, params: dict[str, Any]) -> None:
         message = types.JSONRPCNotification(jsonrpc="2.0", method=method, params=params)
-        await self._reply.event(_text(self._call, message))
+        await self.reply.event(_text(self._call, message))
 
 
 __all__ = ["Answer", "Direct"]

@@ -1,28 +1,43 @@
 """One request as the author's side sees it: the runtime's `Wire` over the SDK's request context."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import mcp_types as types
 from mcp.server.connection import allowed_log_levels
 from mcp.server.context import ServerRequestContext
+from mcp.server.request_state import authenticated_principal
 from mcp.server.subscriptions import SubscriptionBus
 from mcp.shared.message import ServerMessageMetadata
 from mcp.shared.subscriptions import event_from_wire, event_to_notification
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import BaseModel
+from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 
 from mcp_tool.principal import Principal
-from mcp_tool.record import KEY, Record
+from mcp_tool.record import CURRENT, KEY, Record
 
 _ASKING: Final[Mapping[str, tuple[type[BaseModel], type[BaseModel]]]] = {
     "elicitation/create": (types.ElicitRequest, types.ElicitResult),
     "sampling/createMessage": (types.CreateMessageRequest, types.CreateMessageResult),
     "roots/list": (types.ListRootsRequest, types.ListRootsResult),
 }
+
+CREDENTIALS: Final = frozenset(
+    {
+        b"authorization",
+        b"proxy-authorization",
+        b"cookie",
+        b"x-amz-security-token",  # of a request that is signed for AWS
+        b"x-amzn-oidc-accesstoken",  # both from a load balancer of AWS that has signed the user in
+        b"x-amzn-oidc-data",
+        b"x-forwarded-access-token",  # from oauth2-proxy
+    }
+)
+"""Headers by which the caller proves itself to this server: no author's code gets what it could pass on."""
 
 _LEVELS: Final = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 
@@ -39,10 +54,26 @@ class LogLevel:
 
 
 def record_of(context: ServerRequestContext[Any, Any]) -> Record:
-    """What the HTTP shell notes of this request; on stdio, where nobody stands before us, a new one."""
+    """What the HTTP shell notes of this request; on stdio, where nobody stands before us, what is noted of it here."""
     request: HTTPConnection | None = context.request
-    kept = None if request is None else request.scope.get(KEY)
+    kept = CURRENT.get() if request is None else request.scope.get(KEY)
     return kept if isinstance(kept, Record) else Record(transport="stdio" if request is None else "http")
+
+
+def without_credentials(raw: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """The headers of an ASGI scope without those by which the caller proves itself."""
+    return [(name, value) for name, value in raw if name not in CREDENTIALS]
+
+
+def caller(context: ServerRequestContext[Any, Any]) -> str | None:
+    """Whom a request's state belongs to: what one caller was asked, no other may answer.
+
+    Falls back on who the SDK's own authentication found, for a server that brings its own.
+    """
+    principal = record_of(context).principal
+    if principal.kind == "anonymous":
+        return authenticated_principal(context)
+    return json.dumps([principal.kind, principal.issuer, principal.subject, principal.client_id])
 
 
 @dataclass(frozen=True)
@@ -71,9 +102,9 @@ class Exchange:
 
     @property
     def headers(self) -> Mapping[str, str] | None:
-        """The HTTP request's headers by lower-case name; None on stdio."""
+        """The HTTP request's headers by lower-case name, credentials apart; None on stdio."""
         request: HTTPConnection | None = self.context.request
-        return None if request is None else request.headers
+        return None if request is None else Headers(raw=without_credentials(request.headers.raw))
 
     @property
     def client_capabilities(self) -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ The SDK brings the protocol: framing, versions, envelopes, header checks, sealin
 
 import contextlib
 import functools
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import mcp_types as types
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
-from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, SubscriptionBus
+from mcp.server.subscriptions import ListenHandler, SubscriptionBus
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import x_mcp_header_map
@@ -21,9 +22,11 @@ from starlette.applications import Starlette
 
 from mcp_tool.config import Config, Serve
 from mcp_tool.errors import RpcError
+from mcp_tool.serve import events
 from mcp_tool.serve.calls import Calls
 from mcp_tool.serve.direct import Answer, Direct
-from mcp_tool.serve.exchange import Exchange, LogLevel, record_of
+from mcp_tool.serve.exchange import Exchange, LogLevel, caller, record_of
+from mcp_tool.serve.noting import Greetings, noted
 from mcp_tool.serve.problem import StartProblem
 from mcp_tool.serve.served import Served
 from mcp_tool.serve.shell import Application
@@ -52,13 +55,19 @@ def serve_app(app: "App", tool: Mapping[str, Any], contract: Mapping[str, Any], 
     async def answer(name: str, arguments: Mapping[str, Any], wire: Wire) -> dict[str, Any]:
         return await calls(name, arguments, wire, lambda: app.call_tool(name, arguments, wire))
 
-    bus, log_level = InMemorySubscriptionBus(), LogLevel()
+    bus, log_level = events.bus(config, tool["name"]), LogLevel()
     server = _server(app, answer, tool, contract, bus, log_level, listen=config.serve.listen)
     boundary = RequestStateBoundary(state_security(config), default_audience=server.name)
     server.middleware.append(boundary)
+    listens = ListenHandler(bus)
+    if config.serve.listen:
+        server.add_request_handler("subscriptions/listen", types.SubscriptionsListenRequestParams, listens)
+    noted(server)
 
     def application(settings: Serve) -> Starlette:
-        return streamable_http(server, settings)
+        made = streamable_http(server, settings)
+        made.add_middleware(Greetings)
+        return made
 
     def shortened(inner: Application) -> Application:
         if config.telemetry is not None:
@@ -67,14 +76,15 @@ def serve_app(app: "App", tool: Mapping[str, Any], contract: Mapping[str, Any], 
 
     @contextlib.asynccontextmanager
     async def running() -> AsyncIterator[None]:
-        await app.start()
-        try:
-            yield
-        finally:
-            await app.stop()
+        async with bus.running():
+            await app.start()
+            try:
+                yield
+            finally:
+                await app.stop()
 
     scopes = {entry["name"]: frozenset(entry.get("scopes", ())) for entry in contract["tools"]}
-    return Served(server, application, running, scopes, shortened)
+    return Served(server, application, running, (listens,), scopes, shortened)
 
 
 def streamable_http(server: Server[Any], settings: Serve) -> Starlette:
@@ -90,6 +100,8 @@ def streamable_http(server: Server[Any], settings: Serve) -> Starlette:
 def state_security(config: Config) -> RequestStateSecurity:
     """The sealing of multi-round-trip state: with the deployment's shared keys, else with one of this process.
 
+    The first key seals, each opens. What was sealed for one caller is refused from another.
+
     Raises:
         StartProblem: A key is missing or shorter than 32 bytes.
     """
@@ -102,7 +114,7 @@ def state_security(config: Config) -> RequestStateSecurity:
                 "deploy again, or put 32 random bytes (64 hexadecimal digits) there",
             )
         keys.append(key)
-    return RequestStateSecurity(keys=keys) if keys else RequestStateSecurity.ephemeral()
+    return RequestStateSecurity(keys=keys or [secrets.token_bytes(32)], bind_principal=caller)
 
 
 def _plain(contract: Mapping[str, Any]) -> frozenset[str]:
@@ -151,12 +163,13 @@ def _server(
         wire = params.model_dump(by_alias=True, mode="json", exclude_none=True)
         return await app.complete(wire["ref"], wire["argument"], wire.get("context") or {})
 
-    async def set_level(context: Context, params: types.SetLevelRequestParams) -> dict[str, Any]:  # noqa: ARG001 - the SDK calls it so
-        log_level.level = params.level
+    async def set_level(context: Context, params: types.SetLevelRequestParams) -> dict[str, Any]:
+        if context.request is None:  # over HTTP it would be every caller's level, on one replica
+            log_level.level = params.level
         return {}
 
     async def accept(context: Context, params: Any) -> dict[str, Any]:  # noqa: ARG001 - the SDK calls it so
-        # Older versions subscribe per connection; without sessions there is nothing to keep, and on
+        # Older versions subscribe per connection; over HTTP there is no connection to keep it for, and on
         # stdio the one client gets every update.
         return {}
 
@@ -173,8 +186,6 @@ def _server(
     server.add_request_handler(
         "server/discover", types.RequestParams, _answering(contract["answers"][MODERN][discover])
     )
-    if listen:
-        server.add_request_handler("subscriptions/listen", types.SubscriptionsListenRequestParams, ListenHandler(bus))
     return server
 
 

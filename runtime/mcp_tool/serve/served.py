@@ -1,6 +1,6 @@
 """What the transports serve, however it was written: a tool of this runtime, an MCPServer, a FastMCP server."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +21,7 @@ class Served:
         server: The SDK's server, for stdio.
         application: Makes the SDK's ASGI application for the given settings; called once.
         running: The author's own start and stop, entered around the transport.
+        listens: What serves `subscriptions/listen`; empty where nothing does.
         scopes: By tool, the OAuth scopes that its caller must have; empty for a server written with another library.
         shortened: Puts what answers plain calls past the SDK's transport in front of the application.
     """
@@ -28,11 +29,11 @@ class Served:
     server: Server[Any]
     application: Callable[[Serve], Starlette]
     running: Callable[[], AbstractAsyncContextManager[object]]
+    listens: Sequence[ListenHandler] = ()
     scopes: Mapping[str, frozenset[str]] = field(default_factory=dict)
     shortened: Callable[[Application], Application] = lambda inner: inner
 
     def close_listens(self) -> None:
         """End every open `subscriptions/listen` stream with its proper last message."""
-        entry = self.server.get_request_handler("subscriptions/listen")
-        if entry is not None and isinstance(entry.handler, ListenHandler):
-            entry.handler.close()
+        for handler in self.listens:
+            handler.close()

@@ -1,60 +1,131 @@
 """A server the author wrote with another library: the SDK's `MCPServer`, or FastMCP 4 on top of it.
 
 It is served by the same transports as everything else, and its contract is what it answers to a client in memory.
+Its own handlers answer; what surrounds them (`surrounding.py`) is this runtime's.
 """
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import mcp_types as types
 from mcp.server import MCPServer
-from mcp.server.request_state import RequestStateBoundary
+from mcp.server.lowlevel import Server
+from mcp.server.request_state import RequestStateBoundary, authenticated_principal
+from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, SubscriptionBus
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
 
 from mcp_tool.config import Config, Serve
+from mcp_tool.serve import events, pushed
+from mcp_tool.serve.calls import Calls
+from mcp_tool.serve.exchange import caller
+from mcp_tool.serve.noting import Greetings, noted
 from mcp_tool.serve.problem import StartProblem
 from mcp_tool.serve.sdk import state_security
 from mcp_tool.serve.served import Served
+from mcp_tool.serve.surrounding import WithoutCredentials, surround
 
 if TYPE_CHECKING:
     from fastmcp import FastMCP
 
+_LISTEN = "subscriptions/listen"
 
-def serve_object(candidate: object, entrypoint: str, config: Config) -> Served:
+
+@dataclass(frozen=True)
+class _Foreign:
+    """What is known of a server by its library.
+
+    Attributes:
+        server: The SDK's server beneath it.
+        application: Its ASGI application for the given settings.
+        running: Its own start and stop.
+        forms: How it asks its client in a way that works everywhere (`pushed.py`).
+        bus: Where it publishes changes, where that is known; None where it has no `subscriptions/listen`.
+    """
+
+    server: Server[Any]
+    application: Callable[[Serve], Starlette]
+    running: Callable[[], AbstractAsyncContextManager[object]]
+    forms: Mapping[str, str]
+    bus: events.Bus | None = None
+
+
+def serve_object(candidate: object, entrypoint: str, config: Config, calls: Calls) -> Served:
     """Put an author's own server behind the transports.
 
     Raises:
         StartProblem: The object is neither an `MCPServer` nor a FastMCP server.
     """
     if isinstance(candidate, MCPServer):
-        served = _mcp_server(candidate)
+        foreign = _mcp_server(candidate, config)
     elif _is_fastmcp(candidate):
-        served = _fastmcp(candidate)
+        foreign = _fastmcp(candidate)
     else:
         raise StartProblem(
             f"entrypoint {entrypoint!r} is a {type(candidate).__name__}, not an MCP server",
             "name an mcp.server.MCPServer or a FastMCP server as module:object, "
             "or a module of decorated functions as module",
         )
-    if config.serve.state_keys:
-        _share_state_key(served, config)
-    return served
+    server = foreign.server
+    _seal(server, config)
+    if not config.serve.listen:
+        # What is not served is not announced: the SDK derives the one from the other, and offers no way to withdraw.
+        server._request_handlers.pop(_LISTEN, None)  # noqa: SLF001 - see above
+    listening = server.get_request_handler(_LISTEN)
+    listens = [listening.handler] if listening and isinstance(listening.handler, ListenHandler) else []
+    surround(server, calls, foreign.bus or events.Local(), config.serve.timeout, foreign.forms)
+    noted(server)
+    return Served(server, _application(foreign, config), _running(foreign), listens)
 
 
-def _share_state_key(served: Served, config: Config) -> None:
-    """Replace the server's own sealing, whose key dies with the process, by the deployment's."""
-    chain = served.server.middleware
-    boundary = RequestStateBoundary(state_security(config), default_audience=served.server.name)
+def _application(foreign: _Foreign, config: Config) -> Callable[[Serve], Starlette]:
+    asked = config.serve.auth is not None and config.serve.auth.mode != "none"
+
+    def application(settings: Serve) -> Starlette:
+        made = foreign.application(settings)
+        made.add_middleware(Greetings)
+        if asked:
+            made.add_middleware(WithoutCredentials)
+        return made
+
+    return application
+
+
+def _running(foreign: _Foreign) -> Callable[[], AbstractAsyncContextManager[None]]:
+    @contextlib.asynccontextmanager
+    async def running() -> AsyncIterator[None]:
+        async with (foreign.bus or events.Local()).running(), foreign.running():
+            yield
+
+    return running
+
+
+def _seal(server: Server[Any], config: Config) -> None:
+    """Bind the server's multi-round-trip state to the deployment's keys, where it has some, and to the caller."""
+    chain = server.middleware
     places = [place for place, link in enumerate(chain) if isinstance(link, RequestStateBoundary)]
-    if places:
-        chain[places[0]] = boundary
-    else:
-        chain.append(boundary)
+    if config.serve.state_keys or not places:
+        boundary = RequestStateBoundary(state_security(config), default_audience=server.name)
+        if places:
+            chain[places[0]] = boundary
+        else:
+            chain.append(boundary)
+        return
+    for place in places:
+        theirs = chain[place]
+        # The author's own keys stay; who the caller is, only this runtime's shell knows.
+        policy = theirs._security if isinstance(theirs, RequestStateBoundary) else None  # noqa: SLF001 - as given by the author
+        if policy is not None and policy.bind_principal is authenticated_principal:
+            policy.bind_principal = caller
 
 
-def _mcp_server(server: MCPServer[Any]) -> Served:
+def _mcp_server(server: MCPServer[Any], config: Config) -> _Foreign:
+    # The SDK has no public way to its low-level server, which alone takes streams that are not sys.stdin's.
+    lowlevel = server._lowlevel_server  # noqa: SLF001 - see above
+
     def application(settings: Serve) -> Starlette:
         return server.streamable_http_app(
             streamable_http_path=settings.path,
@@ -63,8 +134,14 @@ def _mcp_server(server: MCPServer[Any]) -> Served:
             transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
         )
 
-    # The SDK has no public way to its low-level server, which alone takes streams that are not sys.stdin's.
-    return Served(server._lowlevel_server, application, contextlib.nullcontext)  # noqa: SLF001 - see above
+    bus = None
+    theirs: SubscriptionBus = server._subscriptions  # noqa: SLF001 - a bus is given to the constructor, and it is made by then
+    if lowlevel.get_request_handler(_LISTEN) is not None and type(theirs) is InMemorySubscriptionBus:
+        # An author who brought another bus keeps it.
+        bus = events.bus(config, server.name)
+        server._subscriptions = bus  # noqa: SLF001 - as above
+        lowlevel.add_request_handler(_LISTEN, types.SubscriptionsListenRequestParams, ListenHandler(bus))
+    return _Foreign(lowlevel, application, contextlib.nullcontext, pushed.SDK, bus)
 
 
 def _is_fastmcp(candidate: object) -> bool:
@@ -76,7 +153,7 @@ def _is_fastmcp(candidate: object) -> bool:
     return isinstance(candidate, FastMCP)
 
 
-def _fastmcp(candidate: Any) -> Served:
+def _fastmcp(candidate: Any) -> _Foreign:
     server: FastMCP[Any] = candidate
 
     def application(settings: Serve) -> Starlette:
@@ -84,4 +161,4 @@ def _fastmcp(candidate: Any) -> Served:
 
     # Over HTTP its application enters the same lifespan once more; FastMCP counts.
     running: Callable[[], AbstractAsyncContextManager[object]] = server._lifespan_manager  # noqa: SLF001 - what its own stdio server enters
-    return Served(server._mcp_server, application, running)  # noqa: SLF001 - as above
+    return _Foreign(server._mcp_server, application, running, pushed.FASTMCP)  # noqa: SLF001 - as above
