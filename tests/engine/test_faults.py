@@ -52,6 +52,14 @@ def prepared() -> Cloud:
     return cloud
 
 
+def well_worn() -> Cloud:
+    """As many earlier releases as are kept: the next deploy forgets one."""
+    cloud = Cloud()
+    for version in "134":
+        deploy(cloud, intent(version))
+    return cloud
+
+
 def writes(cloud: Cloud) -> int:
     world = FakeWorld(cloud)
     engine.deploy(intent("2"), world, verify=verify(cloud), run=run(cloud))
@@ -59,7 +67,7 @@ def writes(cloud: Cloud) -> int:
 
 
 @pytest.mark.parametrize("kill", [before, after])
-@pytest.mark.parametrize("start", [Cloud, prepared])
+@pytest.mark.parametrize("start", [Cloud, prepared, well_worn])
 def test_killed_at_every_write_a_rerun_reaches_the_same_end(kill: Any, start: Callable[[], Cloud], told: Told) -> None:
     undisturbed = start()
     count = writes(undisturbed)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mcp_packager.engine.apply import Executor
 from mcp_packager.engine.diff import diff
 from mcp_packager.engine.failure import Stopped, explain
-from mcp_packager.engine.history import current_of, kept_keys, prune, record
+from mcp_packager.engine.history import current_of, kept_keys, overdue, prune, record
 from mcp_packager.engine.lock import Guard, hold
 from mcp_packager.engine.run import Run
 from mcp_packager.errors import PackError
@@ -43,13 +43,15 @@ def deploy(
     """
     run = run or Run()
     settled = _settled(intent, world)
-    if settled is not None:
+    if settled is not None and not overdue(world.records.listing(), intent):
         return settled
     with hold(world.lock, run, "rollback" if rollback_of else "deploy") as guard:
-        return (
-            _settled(intent, world)
-            or _Deploy(intent, world, guard, verify=verify, run=run, rollback_of=rollback_of).go()
-        )
+        settled = _settled(intent, world)
+        if settled is None:
+            return _Deploy(intent, world, guard, verify=verify, run=run, rollback_of=rollback_of).go()
+        # A run that was killed while it forgot old releases had done all else.
+        prune(world.records, intent, guard)
+        return settled
 
 
 def _settled(intent: Intent, world: World) -> Deployed | None:

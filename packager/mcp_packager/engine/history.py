@@ -55,17 +55,25 @@ def record(records: Records, release: Release, guard: Guard) -> Release:
     raise WorldError(Problem("no free release number was found", "look at mcp-pack history; another deploy is at work"))
 
 
-def prune(records: Records, intent: Intent, guard: Guard) -> None:
-    """Forget the releases that are no longer kept."""
-    releases = records.listing()
+def overdue(releases: Sequence[Release], intent: Intent) -> tuple[int, ...]:
+    """The numbers of the releases that are no longer kept."""
     current = current_of(releases)
     kept = {release.number for release in kept_of(releases, intent)}
     oldest = min(kept, default=current.number if current else 0)
-    for release in releases:
-        failed_lately = release.outcome is Outcome.FAILED and release.number > oldest
-        if release != current and release.number not in kept and not failed_lately:
-            guard.check()
-            records.remove(release.number)
+    return tuple(
+        release.number
+        for release in releases
+        if release != current
+        and release.number not in kept
+        and not (release.outcome is Outcome.FAILED and release.number > oldest)
+    )
+
+
+def prune(records: Records, intent: Intent, guard: Guard) -> None:
+    """Forget the releases that are no longer kept."""
+    for number in overdue(records.listing(), intent):
+        guard.check()
+        records.remove(number)
 
 
 def choose(releases: Sequence[Release], to: int | None) -> Release:

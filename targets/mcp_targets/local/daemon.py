@@ -116,8 +116,10 @@ class Daemon:
         number: int = want["generation"]
         return number
 
-    def settled(self, slot: str, generation: int, seconds: float) -> Mapping[str, Any]:
+    def settled(self, slot: str, generation: int, seconds: float, *, moved: bool = True) -> Mapping[str, Any]:
         """Wait until it has done what it was told, or could not; answer the slot.
+
+        With ``moved`` it is done only when the server before takes no more connections.
 
         Raises:
             WorldError: it died, or took longer than ``seconds``.
@@ -136,7 +138,8 @@ class Daemon:
                 revision = None if spec is None else spec["revision"]
                 if found["failed"] == revision or found["state"] in {"crashed", "failed"}:
                     return found
-                arrived = found["revision"] == revision and found["coming"] is None and not found.get("yielding")
+                arrived = found["revision"] == revision and found["coming"] is None
+                arrived = arrived and not (moved and found.get("yielding"))
                 if arrived and found["state"] in {"running", "stopped"}:
                     return found
             if not self.alive():

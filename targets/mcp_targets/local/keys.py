@@ -8,6 +8,7 @@ from typing import Final
 
 from mcp_packager.files import remove_tree, write_atomic
 from mcp_packager.target import Value
+from mcp_targets.local.places import inside
 
 PROBE: Final = "probe"
 """The name of the key that the deploy's own probe tokens are signed with."""
@@ -18,7 +19,7 @@ _VERSION_BYTES: Final = 8
 def make_key(folder: Path, size: int) -> None:
     """Have a key of ``size`` bytes in ``folder``, as hexadecimal digits; one that is there is kept."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    good = [path for path in _files(folder) if _size(path) == size]
+    good = [path for path in inside(folder) if _size(path) == size]
     if not good:
         good = [folder / secrets.token_hex(_VERSION_BYTES)]
         write_atomic(good[0], secrets.token_hex(size).encode(), mode=0o600)
@@ -30,7 +31,7 @@ def make_key(folder: Path, size: int) -> None:
 
 def key_fields(folder: Path) -> dict[str, Value]:
     """A key without its value: its size, which version it is, and where."""
-    path = next(iter(_files(folder)), None)
+    path = next(iter(inside(folder)), None)
     return {
         "bytes": None if path is None else _size(path),
         "made": None if path is None else path.name,
@@ -40,15 +41,8 @@ def key_fields(folder: Path) -> dict[str, Value]:
 
 def read_key(folder: Path) -> bytes | None:
     """The key's bytes; ``None`` where it is not made yet, or is no key any more."""
-    path = next(iter(_files(folder)), None)
+    path = next(iter(inside(folder)), None)
     return None if path is None else _value(path)
-
-
-def _files(folder: Path) -> list[Path]:
-    try:
-        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    except (FileNotFoundError, NotADirectoryError):
-        return []
 
 
 def _size(path: Path) -> int | None:

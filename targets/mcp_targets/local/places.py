@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mcp_packager.errors import Place, Problem, WorldError
+from mcp_packager.files import remove_tree
 from mcp_packager.target import Identity
 
 
@@ -79,6 +80,38 @@ class Places:
     def log(self, slot: str) -> Path:
         """The log of a slot's server."""
         return self.logs / f"{slot}.log"
+
+
+def inside(folder: Path) -> list[Path]:
+    """What a folder holds that was written whole, sorted; nothing where there is none."""
+    return sorted(path for path in _entries(folder) if not path.name.startswith("."))
+
+
+def sweep(places: Places) -> None:
+    """Remove what a run that was killed was still writing or removing: whatever is named with a dot."""
+    kept_whole = (places.root, places.bundles, places.configs, places.releases)
+    for folder in (*kept_whole, *inside(places.secrets), *inside(places.keys)):
+        for path in _entries(folder):
+            if path.name.startswith("."):
+                remove_tree(path)
+
+
+def drop(path: Path) -> None:
+    """Remove a file or folder; it is gone at once, so that no run finds half of it under its name."""
+    doomed = path.with_name(f".{path.name}.gone")
+    remove_tree(doomed)
+    try:
+        path.rename(doomed)
+    except FileNotFoundError:
+        return
+    remove_tree(doomed)
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 @contextmanager

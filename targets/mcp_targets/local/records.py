@@ -102,6 +102,8 @@ class FileLock:
         """Put ``new`` in the place of ``old`` if that is still what is there."""
         with told(self._path.parent), locked(self._gate, timeout=30):
             there = self.read()
+            for scratch in self._path.parent.glob(f".{self._path.name}.*"):
+                scratch.unlink()  # of one that was killed: only who holds the gate writes
             if _mark(there) != _mark(old):
                 return False
             if new is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import socket
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -32,7 +33,7 @@ from mcp_packager.target import (
 from mcp_targets.local.daemon import Daemon
 from mcp_targets.local.keys import PROBE, key_fields, make_key, read_key
 from mcp_targets.local.observe import bundle_fields, config_fields, observe, secret_fields, server_fields
-from mcp_targets.local.places import Places, told
+from mcp_targets.local.places import Places, drop, sweep, told
 from mcp_targets.local.records import FileLock, FileRecords
 from mcp_targets.local.render import CANDIDATE, SERVER
 from mcp_targets.local.report import read_logs, spoken, status, tail
@@ -66,6 +67,8 @@ class LocalWorld:
         self._daemon = Daemon(self._places)
         self._unit = Unit(self._places, request.environ)
         self._values: list[str] = []
+        self._mutex = threading.Lock()
+        self._swept = False
         self.kinds = KINDS
         self.records = FileRecords(self._places.releases)
         self.lock = FileLock(self._places.lock, self._places.gate)
@@ -81,7 +84,14 @@ class LocalWorld:
             WorldError: the disk is full, or a file may not be written.
         """
         with told(self._places.root):
+            self._sweep_once()
             return self._apply(step)
+
+    def _sweep_once(self) -> None:
+        with self._mutex:
+            if not self._swept:
+                sweep(self._places)
+                self._swept = True
 
     def _apply(self, step: Step) -> Mapping[str, Value]:
         if step.resource is None or step.action is Action.DELETE:
@@ -257,13 +267,13 @@ class LocalWorld:
                 remove_tree(self._places.root)
             case "bundle":
                 for folder in self._places.bundles.glob(f"{key.name}*"):
-                    remove_tree(folder)
+                    drop(folder)
             case "config":
                 (self._places.configs / f"{key.name}.json").unlink(missing_ok=True)
             case "secret":
-                remove_tree(self._places.secrets / key.name)
+                drop(self._places.secrets / key.name)
             case "key":
-                remove_tree(self._places.keys / key.name)
+                drop(self._places.keys / key.name)
             case "unit":
                 self._unit.remove()
             case "supervisor":
@@ -271,7 +281,8 @@ class LocalWorld:
             case "server":
                 if self._daemon.alive():
                     generation = self._daemon.tell(key.name, None)
-                    self._daemon.settled(key.name, generation, _STOP_SECONDS + 5)
+                    # Nobody but us calls a candidate: how long it takes to go is nobody's wait.
+                    self._daemon.settled(key.name, generation, _STOP_SECONDS + 5, moved=key != CANDIDATE)
             case kind:
                 raise _unknown(kind)
 

@@ -1,0 +1,141 @@
+"""Runs ``mcp-pack`` again and again, each time in a process of its own that may be told when to die.
+
+python launcher.py    one order a line on standard input, one answer a line on standard output
+
+    order    {"argv": [...], "moment": {"sort": "before" | "after" | "inside", "number": 3} | null}
+    answer   {"code": 0 | -9 | ..., "told": "...", "writes": ["lock", "create home home", ...], "inside": ["…", …]}
+
+A write is a call of the local world's ``apply``, ``records.add``, ``records.remove`` or ``lock.swap``. What happens
+inside of one is counted by what Python tells its audit hooks of files, processes and signals.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from typing import IO, Any, Final
+
+from mcp_packager.cli import main as command_line
+from mcp_packager.pipeline import deploy, operate  # noqa: F401  # loaded once, for every process that is forked
+from mcp_packager.target import Holder, Release, Step
+from mcp_packager.verify import verify  # noqa: F401  # the same
+from mcp_targets.local.records import FileLock, FileRecords
+from mcp_targets.local.world import LocalWorld
+
+_TOUCHING: Final = frozenset(
+    {"os.rename", "os.link", "os.symlink", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.chmod", "os.kill"}
+    | {"subprocess.Popen", "os.posix_spawn", "os.fork"}
+)
+
+
+class Moments:
+    """Counts what a process does to the world, writes it down as it goes, and ends the process when it is told to."""
+
+    def __init__(self, moment: dict[str, Any] | None, journal: int) -> None:
+        self._moment = moment or {"sort": "", "number": -1}
+        self._journal = journal
+        self._mutex = threading.Lock()
+        self._counts = {"before": 0, "after": 0, "inside": 0}
+        self._writing = threading.local()
+
+    def reached(self, sort: str, what: str) -> None:
+        """Die here, if this is the moment."""
+        with self._mutex:
+            number = self._counts[sort]
+            self._counts[sort] += 1
+            if sort != "after":
+                os.write(self._journal, f"{sort} {what}\n".encode())
+            if self._moment["sort"] == sort and self._moment["number"] == number:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    def counted(self, name: Callable[..., str], write: Callable[..., Any]) -> Callable[..., Any]:
+        """The write, with a moment before and one after it."""
+
+        def around(this: object, *arguments: Any) -> Any:
+            self.reached("before", name(*arguments))
+            self._writing.now = name(*arguments)
+            try:
+                answer = write(this, *arguments)
+            finally:
+                self._writing.now = ""
+            self.reached("after", name(*arguments))
+            return answer
+
+        return around
+
+    def heard(self, event: str, _: tuple[Any, ...]) -> None:
+        """What Python is about to do."""
+        now = getattr(self._writing, "now", "")
+        if now and event in _TOUCHING:
+            self._writing.now = ""
+            self.reached("inside", f"{now}: {event}")
+            self._writing.now = now
+
+
+def _step(step: Step) -> str:
+    return f"{step.action.value} {step.key}"
+
+
+def _added(release: Release) -> str:
+    return f"record {release.outcome.value}"
+
+
+def _removed(_: int) -> str:
+    return "forget"
+
+
+def _swapped(old: Holder | None, new: Holder | None) -> str:
+    return "lock" if new is not None else "unlock"
+
+
+def _child(order: dict[str, Any], told: int, journal: int) -> None:
+    """Become the command."""
+    for number, stream in ((0, os.open(os.devnull, os.O_RDONLY)), (1, told), (2, told)):
+        os.dup2(stream, number)
+    moments = Moments(order["moment"], journal)
+    patch: Any = setattr
+    patch(LocalWorld, "apply", moments.counted(_step, LocalWorld.apply))
+    patch(FileRecords, "add", moments.counted(_added, FileRecords.add))
+    patch(FileRecords, "remove", moments.counted(_removed, FileRecords.remove))
+    patch(FileLock, "swap", moments.counted(_swapped, FileLock.swap))
+    sys.addaudithook(moments.heard)
+    sys.argv = ["mcp-pack", *order["argv"]]
+    command_line.main()
+
+
+def _run(order: dict[str, Any]) -> dict[str, Any]:
+    with tempfile.TemporaryFile() as told, tempfile.TemporaryFile() as journal:
+        pid = os.fork()
+        if pid == 0:
+            code: Any = 3
+            try:
+                _child(order, told.fileno(), journal.fileno())
+            except SystemExit as end:
+                code = end.code
+            finally:
+                for stream in (sys.stdout, sys.stderr):
+                    stream.flush()
+                os._exit(code or 0)
+        _, status = os.waitpid(pid, 0)
+        lines = _text(journal).splitlines()
+        return {
+            "code": os.waitstatus_to_exitcode(status),
+            "told": _text(told),
+            "writes": [line.removeprefix("before ") for line in lines if line.startswith("before ")],
+            "inside": [line.removeprefix("inside ") for line in lines if line.startswith("inside ")],
+        }
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode("utf-8", "replace")
+
+
+if __name__ == "__main__":
+    for line in sys.stdin:
+        print(json.dumps(_run(json.loads(line))), flush=True)
