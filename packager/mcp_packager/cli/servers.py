@@ -43,7 +43,9 @@ def find(common: Common, wanted: Wanted, progress: Progress) -> tuple[Server, tu
         raise UsageError(Problem(f"`{name}` is no server name that every client takes", fix))
     if wanted.url is None:
         return _stdio(common, name)
-    return _http(wanted.url or _deployed(common, progress), name, wanted.token_env), ()
+    if wanted.url:
+        return _http(wanted.url, name, wanted.token_env), ()
+    return _deployed(common, name, wanted.token_env, progress)
 
 
 def _http(url: str, name: str, token_env: str | None) -> HttpServer:
@@ -55,13 +57,27 @@ def _http(url: str, name: str, token_env: str | None) -> HttpServer:
     return HttpServer(name, url, token)
 
 
-def _deployed(common: Common, progress: Progress) -> str:
+def _deployed(
+    common: Common, name: str, token_env: str | None, progress: Progress
+) -> tuple[HttpServer, tuple[str, ...]]:
+    """The deployed server. Where it asks for a key, a variable that holds one is referred to."""
     from mcp_packager.pipeline.operate import endpoint
 
-    url = endpoint(common.request(progress)).get("url")
+    place = endpoint(common.request(progress))
+    url = place.get("url")
     if not isinstance(url, str):
         raise UserError(Problem("this deployment has no URL", "use --stdio, or deploy it to a target that has one"))
-    return url
+    match place.get("auth"), token_env:
+        case "bearer", None:
+            variable = f"{re.sub('[^A-Z0-9]', '_', name.upper())}_KEY"
+            return _http(url, name, variable), (f"put one of the server's keys into {variable}",)
+        case (("jwt" | "oidc"), None):
+            note = (
+                "the server asks for a token of its issuer: let the client sign in, or name a variable that holds one"
+            )
+            return _http(url, name, None), (f"{note}, with --token-env",)
+        case _:
+            return _http(url, name, token_env), ()
 
 
 def _stdio(common: Common, name: str) -> tuple[StdioServer, tuple[str, ...]]:

@@ -9,7 +9,11 @@ from typing import Any
 from mcp_packager.errors import Problem, UserError
 from mcp_packager.pipeline.operate import endpoint
 from mcp_packager.pipeline.requests import InvokeReport, Request
+from mcp_packager.target import Auth, Endpoint
 from mcp_packager.verify import ClientCredentials, McpClient, fetch_token
+
+TOKEN_VARIABLE = "MCP_PACK_TOKEN"  # noqa: S105  # where one is, not one
+"""Holds what is shown to the deployed endpoint where nothing else is said."""
 
 SECONDS = 300.0
 """How long the call may take. The server's own timeout is shorter and says more."""
@@ -23,18 +27,24 @@ def invoke(
     url: str | None = None,
     headers: Mapping[str, str] | None = None,
     credentials: ClientCredentials | None = None,
+    token: str | None = None,
 ) -> InvokeReport:
     """Call a tool. Arguments given as text become what the tool's schema asks for.
 
+    ``token`` is shown to the deployed endpoint if it asks for one and neither ``headers`` nor ``credentials`` say
+    otherwise; never to another URL.
+
     Raises:
-        UserError: nothing is deployed, or the server has no such tool.
+        UserError: nothing is deployed, the endpoint asks for a token that is not given, or it has no such tool.
         WorldError: the server does not answer, or lets us not in.
     """
     sent = dict(headers or {})
     if url is None:
-        place = endpoint(request)
-        url = place["url"]
-        sent = {**place["headers"], **sent}
+        place = Endpoint.from_json(endpoint(request))
+        url = place.url
+        sent = {**place.headers, **sent}
+        if credentials is None and place.auth.by_token and "Authorization" not in sent:
+            sent["Authorization"] = f"Bearer {_shown(place, token)}"
         if url is None:
             raise UserError(Problem("the deployed endpoint is a command, not a URL", "call a server with --url"))
     if credentials is not None:
@@ -50,6 +60,19 @@ def invoke(
             tool, typed, on_progress=lambda done, total, message: request.progress.note(_told(done, total, message))
         )
     return InvokeReport(tool=tool, result=result, is_error=bool(result.get("isError")))
+
+
+def _shown(place: Endpoint, token: str | None) -> str:
+    if token is not None:
+        return token
+    what = "one of its keys" if place.auth is Auth.BEARER else "a token of its issuer"
+    more = "" if place.auth is Auth.BEARER else "; or give client credentials"
+    raise UserError(
+        Problem(
+            f"{place.url} asks for {what}",
+            f"put it into an environment variable and name that: --token-env NAME, or set {TOKEN_VARIABLE}{more}",
+        )
+    )
 
 
 def fitted(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -227,7 +227,7 @@ class SecretLine:
 #                 install_unit: bool) -> tuple[DeployReport, ...]
 #   serve.run(request, *, transport, host, port, reload: bool) -> int
 #   invoke.invoke(request, *, tool, arguments: Mapping, url: str | None, headers: Mapping[str, str],
-#                 credentials: ClientCredentials | None) -> InvokeReport
+#                 credentials: ClientCredentials | None, token: str | None) -> InvokeReport
 #   operate.status(request) -> tuple[StatusReport, ...]
 #   operate.watch(request) -> Iterator[tuple[StatusReport, ...]]    a look a second, until the caller stops
 #   operate.logs(request, *, lines: int, follow: bool) -> Iterator[str]

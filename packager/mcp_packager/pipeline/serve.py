@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,30 @@ from mcp_packager.interpreters import Interpreter, find, host_platform
 from mcp_packager.lock import ensure
 from mcp_packager.manifest import FILE_NAME, Manifest, load
 from mcp_packager.pipeline.requests import Request
+from mcp_packager.progress import Progress
 from mcp_packager.store import Store
-from mcp_packager.target import base_config
+from mcp_packager.target import (
+    Exposure,
+    auth_problems,
+    auth_warning,
+    base_config,
+    with_secrets,
+    with_services,
+)
 
 LOOK_EVERY = 0.5
 """Seconds between two looks at the project's files."""
 GRACE = 10.0
 """Seconds that a server gets to end before it is killed; twice what it promises for stdio."""
 _IGNORED = frozenset({"__pycache__", "node_modules", "dist", "build"})
+
+
+@dataclass(frozen=True)
+class _Asking:
+    """How it is to be served, and who can then reach it; ``None``: only whoever starts it."""
+
+    arguments: tuple[str, ...]
+    exposure: Exposure | None
 
 
 @dataclass(frozen=True)
@@ -51,24 +68,44 @@ def run(request: Request, *, transport: str, host: str = "127.0.0.1", port: int 
         raise UserError(
             Problem("--reload cannot restart a stdio server: its client holds the pipes", "use --transport http")
         )
-    arguments = ("--transport", transport, "--host", host, "--port", str(port))
+    asking = _Asking(("--transport", transport, "--host", host, "--port", str(port)), _exposure(transport, host))
     with Store().scratch() as folder:
         if not reload:
-            return _foreground(_prepare(request, folder, arguments))
-        return _reloading(request, folder, arguments)
+            return _foreground(_prepare(request, folder, asking))
+        return _reloading(request, folder, asking)
 
 
-def _prepare(request: Request, folder: Path, arguments: tuple[str, ...]) -> _Server:
+def _exposure(transport: str, host: str) -> Exposure | None:
+    """Who can reach it; over stdio only whoever started it."""
+    if transport == "stdio":
+        return None
+    try:
+        return Exposure.LOOPBACK if ip_address(host).is_loopback else Exposure.NETWORK
+    except ValueError:
+        return Exposure.LOOPBACK if host == "localhost" else Exposure.NETWORK
+
+
+def _prepare(request: Request, folder: Path, asking: _Asking) -> _Server:
     """Write what the server reads beside its code, and say how it starts."""
     manifest = load(request.project, request.stage)
+    config = _config(manifest, asking.exposure)
+    if asking.exposure is not None:
+        _judge(manifest, asking.exposure, config, request.progress)
     interpreter = find(manifest.tool.python)
     platform = host_platform(interpreter)
-    lock = ensure(manifest, [(platform, interpreter)], locked=request.locked, progress=request.progress)
+    lock = ensure(
+        manifest,
+        [(platform, interpreter)],
+        locked=request.locked,
+        extras=manifest.extras,
+        progress=request.progress,
+    )
     library = environment(lock, platform, interpreter=interpreter, progress=request.progress)
     (folder / "tool.json").write_text(json.dumps(manifest.tool_document()), encoding="utf-8")
-    (folder / "config.json").write_text(json.dumps(_config(manifest)), encoding="utf-8")
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     return _Server(
-        _command(interpreter, folder, arguments), launch.environment(library, import_root(manifest.project), os.environ)
+        _command(interpreter, folder, asking.arguments),
+        launch.environment(library, import_root(manifest.project), os.environ),
     )
 
 
@@ -77,9 +114,16 @@ def _command(interpreter: Interpreter, folder: Path, arguments: tuple[str, ...])
     return launch.command(interpreter.path, "serve", "--bundle", str(folder), "--config", config, *arguments)
 
 
-def _config(manifest: Manifest) -> dict[str, Any]:
+def _judge(manifest: Manifest, exposure: Exposure, config: dict[str, Any], progress: Progress) -> None:
+    if problems := auth_problems(manifest, exposure, "run"):
+        raise UserError(problems)
+    if warning := auth_warning(config["serve"]["auth"], exposure):
+        progress.note(warning)
+
+
+def _config(manifest: Manifest, exposure: Exposure | None) -> dict[str, Any]:
     """As on the target ``local``, with secrets where they are: nothing is copied."""
-    config = base_config(manifest, "local")
+    config = base_config(manifest, "local", exposure or Exposure.LOOPBACK)
     secrets: dict[str, Any] = {}
     for name, secret in manifest.secrets.items():
         scheme, rest = secret.source(name)
@@ -90,7 +134,12 @@ def _config(manifest: Manifest) -> dict[str, Any]:
                 secrets[name] = {"file": str((manifest.project / Path(rest).expanduser()).absolute())}
             case _:
                 secrets[name] = {"env": name}
-    return {**config, "secrets": secrets}
+    outside = {name: service for name, service in manifest.services.items() if service.external}
+    addresses = {name: service.external or "" for name, service in outside.items()}
+    if config["log"]["audit"] == "file":
+        config = {**config, "log": {"audit": "stderr"}}  # in the foreground it is where everything else is
+    reached = with_services(config, manifest.model_copy(update={"services": outside}), addresses)
+    return with_secrets(reached, secrets)
 
 
 def _foreground(server: _Server) -> int:
@@ -107,7 +156,7 @@ def _foreground(server: _Server) -> int:
             return 0 if code in {0, -signal.SIGINT, -signal.SIGTERM} else 1
 
 
-def _reloading(request: Request, folder: Path, arguments: tuple[str, ...]) -> int:
+def _reloading(request: Request, folder: Path, asking: _Asking) -> int:
     process: subprocess.Popen[bytes] | None = None
     seen: dict[str, int] = {}
     try:
@@ -118,7 +167,7 @@ def _reloading(request: Request, folder: Path, arguments: tuple[str, ...]) -> in
                     request.progress.note(f"changed: {', '.join(_differing(seen, now)[:5])}; starting again")
                 seen = now
                 _end(process)
-                process = _try(request, folder, arguments)
+                process = _try(request, folder, asking)
             time.sleep(LOOK_EVERY)
     except KeyboardInterrupt:
         return 0
@@ -126,10 +175,10 @@ def _reloading(request: Request, folder: Path, arguments: tuple[str, ...]) -> in
         _end(process)
 
 
-def _try(request: Request, folder: Path, arguments: tuple[str, ...]) -> subprocess.Popen[bytes] | None:
+def _try(request: Request, folder: Path, asking: _Asking) -> subprocess.Popen[bytes] | None:
     """Start it; what is wrong with the project is said, and waits for the next save."""
     try:
-        server = _prepare(request, folder, arguments)
+        server = _prepare(request, folder, asking)
     except UserError as error:
         request.progress.note(str(error))
         return None

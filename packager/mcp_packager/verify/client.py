@@ -236,6 +236,8 @@ def _result(method: str, message: Mapping[str, Any]) -> dict[str, Any]:
 
 def _rpc_inside(method: str, refusal: RefusedError) -> PackError | None:
     """Some JSON-RPC errors travel in a response of status 400 or 404; those are the server's word, not the path's."""
+    if refusal.status not in {400, 404}:
+        return None
     import json  # only on this path
 
     try:

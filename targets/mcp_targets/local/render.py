@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 from mcp_packager.target import (
@@ -44,12 +43,12 @@ def resources(request: DesiredInput, options: Options) -> tuple[Resource, ...]:
     bundle = Resource("bundle", hash_of_bundle[:16], {"digest": hash_of_bundle}, (HOME,), lifetime=Lifetime.RELEASE)
     secrets = tuple(_secrets(request))
     document = _config(request, options)
-    config = _written(document)
-    # The old server still has the port for metrics while the candidate is looked at.
-    trial = _written({**document, "metrics": None})
+    config = Resource("config", digest(document)[:16], {"document": document}, (HOME,), lifetime=Lifetime.RELEASE)
     (interpreter,) = request.interpreters.values()
     fields: dict[str, Value] = {
         "bundle": Ref(bundle.key, "path"),
+        "config": Ref(config.key, "path"),
+        "config_digest": Ref(config.key, "digest"),
         "python": str(interpreter.path),
         "path": request.manifest.serve.path,
         "auth": _mode(document),
@@ -64,31 +63,22 @@ def resources(request: DesiredInput, options: Options) -> tuple[Resource, ...]:
         *secrets,
         *_keys(document),
         config,
-        *([] if trial.key == config.key else [replace(trial, lifetime=Lifetime.TRANSIENT)]),
         Resource(*SUPERVISOR, {"python": str(interpreter.path)}, (HOME,)),
         *_unit(str(interpreter.path), options),
         Resource(
             *CANDIDATE,
-            fields | _reads(trial) | {"host": options.host if options.is_loopback else "127.0.0.1"},
+            fields | {"host": options.host if options.is_loopback else "127.0.0.1"},
             (SUPERVISOR,),
             phase=Phase.CANDIDATE,
             lifetime=Lifetime.TRANSIENT,
         ),
         Resource(
             *SERVER,
-            fields | _reads(config) | {"host": options.host, "port": options.port or Generated("port")},
+            fields | {"host": options.host, "port": options.port or Generated("port")},
             (SUPERVISOR,),
             phase=Phase.SWITCH,
         ),
     )
-
-
-def _written(document: Mapping[str, Any]) -> Resource:
-    return Resource("config", digest(document)[:16], {"document": document}, (HOME,), lifetime=Lifetime.RELEASE)
-
-
-def _reads(config: Resource) -> dict[str, Value]:
-    return {"config": Ref(config.key, "path"), "config_digest": Ref(config.key, "digest")}
 
 
 def _mode(document: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -15,6 +15,15 @@ from mcp_packager.cli.progress import Shown
 
 if TYPE_CHECKING:
     from mcp_packager.pipeline.requests import DeployReport
+
+
+_CALLERS: Final = {
+    "bearer": "show one of its keys, as a bearer token",
+    "jwt": "show a token of its issuer, as a bearer token",
+    "oidc": "show a token of its issuer, as a bearer token",
+    "iam": "sign their requests with credentials of the platform",
+}
+"""How they prove who they are, where they are asked."""
 
 
 @click.command()
@@ -61,6 +70,8 @@ def show(reports: Sequence[DeployReport], *, common: Common, command: str) -> No
             f"{output.bold(report.target)} ({report.stage}): {done}, release {report.release}, version {report.version}"
         )
         output.data(f"  endpoint: {address(report.endpoint)}")
+        if asked := _CALLERS.get(report.endpoint.get("auth", "none")):
+            output.data(f"  callers: {asked}")
         if report.verified:
             output.data(f"  verified: {'; '.join(report.verified)}")
         if report.unverified:

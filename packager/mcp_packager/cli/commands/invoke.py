@@ -28,7 +28,11 @@ TOOL_ERROR = 1
     "--input", "source", metavar="FILE", help="Read the arguments as a JSON object from FILE, or - for standard input."
 )
 @click.option("--url", metavar="URL", help="Call this server instead of the deployed one.")
-@click.option("--token-env", metavar="VARIABLE", help="The environment variable that holds the bearer token.")
+@click.option(
+    "--token-env",
+    metavar="VARIABLE",
+    help="The environment variable that holds the bearer token.  [default, for the deployed server: MCP_PACK_TOKEN]",
+)
 @click.option("--client-id", metavar="ID", help="Get a token by the client-credentials grant.")
 @click.option(
     "--client-secret-env", metavar="VARIABLE", help="The environment variable that holds the client's secret."
@@ -68,11 +72,18 @@ def invoke(
     credentials = _credentials(client_id, client_secret_env, token_url, scopes)
     if headers and credentials is not None:
         raise UsageError(Problem("both a token and client credentials are given", "use one of the two"))
+    from mcp_packager.pipeline.invoke import TOKEN_VARIABLE
     from mcp_packager.pipeline.invoke import invoke as call
 
     with Shown(quiet=common.quiet) as progress:
         report = call(
-            common.request(progress), tool=tool, arguments=passed, url=url, headers=headers, credentials=credentials
+            common.request(progress),
+            tool=tool,
+            arguments=passed,
+            url=url,
+            headers=headers,
+            credentials=credentials,
+            token=os.environ.get(TOKEN_VARIABLE) or None,
         )
     if common.as_json:
         output.document("invoke", invoke=report)
