@@ -117,6 +117,7 @@ CASES = (
             ): "0x25 0+60x5 300x30"
         },
     ),
+    Case("clients call a tool that is not there", calls("a:9464", "", 60, errors=60)),
     Case(
         "more than one call in a hundred takes long",
         durations("a:9464", "count", {0.1: 50, 60: 51.7}),

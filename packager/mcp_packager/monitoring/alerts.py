@@ -15,6 +15,7 @@ from mcp_packager.monitoring.series import (
     BUCKETS,
     CALLS,
     ERRORS,
+    KNOWN,
     LOOP_LAG,
     LOST_THREADS,
     READY,
@@ -101,7 +102,7 @@ def _rule(alert: _Alert, deployment: Watched) -> dict[str, Any]:
 
 
 def _failing(series: Series, thresholds: Thresholds) -> Iterator[_Alert]:
-    ratio = f"{series.rate(ERRORS, by=TOOL)} / {series.rate(CALLS, by=TOOL)}"
+    ratio = f"{series.rate(ERRORS, KNOWN, by=TOOL)} / {series.rate(CALLS, KNOWN, by=TOOL)}"
     said = "{{ $value | humanizePercentage }} of its calls of the last minutes failed"
     explained = f"{said}. A result with isError counts; {TOOL} and error_type of mcp_tool_errors_total tell more."
     yield _Alert(

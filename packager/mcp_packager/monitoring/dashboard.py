@@ -10,6 +10,7 @@ from mcp_packager.monitoring.series import (
     CPU,
     ERRORS,
     IN_FLIGHT,
+    KNOWN,
     LOOP_LAG,
     LOST_THREADS,
     MEMORY,
@@ -80,16 +81,16 @@ def _overview(series: Series) -> Row:
             4,
             stacked=True,
         ),
-        Panel("Calls", "By tool", "reqps", (Query(series.rate(CALLS, by=TOOL), _NAMED),), 8),
+        Panel("Calls", "By tool", "reqps", (Query(series.rate(CALLS, KNOWN, by=TOOL), _NAMED),), 8),
         Panel(
             "Errors",
             "By tool, the share of its calls",
             "percentunit",
-            (Query(series.error_ratio(by=TOOL), _NAMED),),
+            (Query(series.error_ratio(KNOWN, by=TOOL), _NAMED),),
             8,
             ceiling=1,
         ),
-        Panel("p99", "By tool", "s", (Query(series.quantile(0.99, by=TOOL), _NAMED),), 8),
+        Panel("p99", "By tool", "s", (Query(series.quantile(0.99, KNOWN, by=TOOL), _NAMED),), 8),
         Panel(
             "Refused",
             "Calls and other requests that no tool saw, by reason",
@@ -98,7 +99,14 @@ def _overview(series: Series) -> Row:
             12,
             stacked=True,
         ),
-        Panel("In flight", "By tool", "short", (Query(series.total(IN_FLIGHT, by=TOOL), _NAMED),), 12, stacked=True),
+        Panel(
+            "In flight",
+            "By tool",
+            "short",
+            (Query(series.total(f"{IN_FLIGHT}{{{KNOWN}}}", by=TOOL), _NAMED),),
+            12,
+            stacked=True,
+        ),
     )
     return Row("Overview", panels)
 

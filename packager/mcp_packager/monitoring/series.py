@@ -31,6 +31,9 @@ OPEN_FILES: Final = "process_open_fds"
 TOOL: Final = "gen_ai_tool_name"
 """The label that names a tool, as the semantic conventions for GenAI do."""
 
+KNOWN: Final = f'{TOOL}!=""'
+"""Matches every tool that the contract has: calls of any other are counted without a name."""
+
 BUCKETS: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 """Upper bounds in seconds of the duration histogram: those that the semantic conventions for MCP advise."""
 
