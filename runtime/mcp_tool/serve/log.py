@@ -1,22 +1,60 @@
-"""Logs of a running server: one JSON document a line on standard error, from this runtime and from the author."""
+"""Logs of a running server: one JSON document a line on standard error, from this runtime and from the author.
 
+    {"ts": seconds since the epoch, "level", "logger", "msg", "service", "version", …fields}
+
+A request's line has `request_id`, `trace_id`, `span_id`, `transport`, `method`, `tool`, `protocol`, `principal` (a
+hash), `client`, `status`, `outcome`, `error_type`, `refused` and `duration_ms`, each where there is one; what the
+author's code logs during a request has its `request_id` and `trace_id`.
+"""
+
+import atexit
 import json
 import logging
 import sys
 import time
 import traceback
-from typing import Any
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from mcp_tool.record import CURRENT, Record
+from mcp_tool.serve.log_file import LogFile
+from mcp_tool.serve.log_writer import Writer
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 _CHATTY = ("mcp", "uvicorn", "asyncio", "sse_starlette")
 """Libraries whose info lines say nothing about the tool."""
 
+_AT_EXIT: Final = 1.0
+"""Seconds that a slow reader of the log gets at the end of the process."""
+
 logger = logging.getLogger("mcp_tool.serve")
+
+_encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
+
+
+class _Outlet:
+    """Where lines go: standard error, and on stdio a file as well."""
+
+    def __init__(self) -> None:
+        self.writer: Writer | None = None
+        self.file: LogFile | None = None
+        self.common: Mapping[str, Any] = {}
+        self.scrub: Callable[[str], str] = str
+
+    def write(self, line: str) -> None:
+        if self.writer is not None:
+            self.writer.write(line)
+        if self.file is not None:
+            self.file.write(line)
+
+
+_OUT = _Outlet()
 
 
 class JsonLines(logging.Formatter):
-    """`{"ts": seconds since the epoch, "level", "logger", "msg", …fields, "traceback"?}`."""
+    """What is logged through `logging`, as one line of JSON; secrets are blotted out."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as one line of JSON; fields come from `extra={"fields": {…}}`."""
@@ -24,17 +62,35 @@ class JsonLines(logging.Formatter):
             "ts": round(record.created, 3),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "msg": record.getMessage(),
+            "msg": _OUT.scrub(record.getMessage()),
+            **_OUT.common,
         }
-        document.update(getattr(record, "fields", {}))
+        request = CURRENT.get()
+        if request is not None:
+            document.update(_identity(request))
+        fields = getattr(record, "fields", None)
+        if isinstance(fields, Mapping):
+            document.update({str(key): _scrubbed(value) for key, value in fields.items()})
         if record.exc_info and record.exc_info[1] is not None:
-            document["traceback"] = "".join(traceback.format_exception(record.exc_info[1]))
-        return json.dumps(document, ensure_ascii=False, default=str)
+            document["traceback"] = _OUT.scrub("".join(traceback.format_exception(record.exc_info[1])))
+        return _encode(document)
+
+
+class _Handler(logging.Handler):
+    """Hands every record on as a line."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            _OUT.write(self.format(record))
+        except Exception:  # noqa: BLE001 - as logging itself does: what cannot be logged ends nobody's call
+            self.handleError(record)
 
 
 def configure(level: str) -> None:
     """Send every logger of the process to standard error as JSON, from `level` up."""
-    handler = logging.StreamHandler(sys.stderr)
+    _OUT.writer = Writer(2)
+    atexit.register(flush)
+    handler = _Handler()
     handler.setFormatter(JsonLines())
     logging.basicConfig(handlers=[handler], level=_LEVELS[level], force=True)
     for name in _CHATTY:
@@ -42,9 +98,91 @@ def configure(level: str) -> None:
     logging.captureWarnings(capture=True)
 
 
+def describe(service: str, version: str, secrets: tuple[str, ...] = ()) -> None:
+    """Say on every line which server it is, and let none of the secrets' values stand in what the author logs."""
+    _OUT.common = {"service": service, "version": version}
+    if secrets:
+        from mcp_tool.calling import Scrub
+
+        _OUT.scrub = Scrub(secrets)
+
+
+def keep(path: Path, size: int, files: int) -> None:
+    """Write the same lines to a file that is put aside when it is full; see `LogFile`.
+
+    Where that is not possible, one line says why, and standard error has to do.
+    """
+    try:
+        _OUT.file = LogFile(path, size, files)
+    except OSError as error:
+        logger.warning("the log cannot be kept in %s: %s", path, error.strerror or error)
+
+
+def line(document: Mapping[str, Any]) -> None:
+    """Write a document that is ready, whatever the level: what the audit stream and a failed start have to say."""
+    _OUT.write(_encode(document))
+
+
 def info(message: str, **fields: Any) -> None:
     """One line at level info, with fields of its own."""
     logger.info(message, extra={"fields": fields})
+
+
+def request(record: Record) -> None:
+    """The one line of a request that is over."""
+    failed = record.outcome == "failed" or record.error_type in {"crash", "timeout"}
+    if not logger.isEnabledFor(logging.WARNING if failed else logging.INFO):
+        return
+    document: dict[str, Any] = {
+        "ts": round(time.time(), 3),
+        "level": "warning" if failed else "info",
+        "logger": "mcp_tool.serve",
+        "msg": "request",
+        **_OUT.common,
+        **_identity(record),
+        "transport": record.transport,
+    }
+    known = {
+        "method": record.method,
+        "tool": record.tool,
+        "protocol": record.protocol,
+        "principal": record.principal.id,
+        "client": record.client,
+        "status": record.status,
+        "outcome": record.outcome,
+        "error_type": record.error_type,
+        "refused": record.refused,
+    }
+    document.update({key: value for key, value in known.items() if value})
+    document["duration_ms"] = round(record.seconds * 1000, 1)
+    _OUT.write(_encode(document))
+
+
+def kept(document: Mapping[str, Any]) -> None:
+    """A document for the file alone: standard error has it."""
+    if _OUT.file is not None:
+        _OUT.file.write(_encode(document))
+
+
+def lost() -> int:
+    """Lines that nobody read in time, so far."""
+    return 0 if _OUT.writer is None else _OUT.writer.lost
+
+
+def flush(seconds: float = _AT_EXIT) -> None:
+    """Wait until what was logged is written, but no longer than that."""
+    sys.stderr.flush()
+    if _OUT.writer is not None:
+        _OUT.writer.flush(seconds)
+
+
+def _identity(record: Record) -> dict[str, str]:
+    found = {"request_id": record.request_id, "trace_id": record.trace_id, "span_id": record.span_id}
+    return {key: value for key, value in found.items() if value}
+
+
+def _scrubbed(value: Any) -> Any:
+    return _OUT.scrub(value) if isinstance(value, str) else value
 
 
 class Stopwatch:
