@@ -11,7 +11,7 @@ from mcp_tool.calling import Caller, Scrub, crash, logger
 from mcp_tool.errors import EntrypointError, ResourceNotFoundError, RpcError, SettingsError, ToolError
 from mcp_tool.plans import Plans, ResourcePlan
 from mcp_tool.providers import Lifespan
-from mcp_tool.running import Runner
+from mcp_tool.running import THREADS, Runner
 from mcp_tool.schema.inputs import ArgumentsError
 from mcp_tool.settings import Values
 from mcp_tool.wire import MODERN, Wire
@@ -31,16 +31,17 @@ class App:
         *,
         crashed: Callable[[BaseException], object] = lambda _: None,
         timeout: float = math.inf,
+        threads: int = THREADS,
     ) -> None:
         self._document = document
         self._plans = offered
         self._scrub = Scrub()
         self._unset: Mapping[str, Sequence[str]] = {}
         self._values = values
-        self._timeout = timeout
         self._crashed = crashed
-        self._run = Runner()
-        self._lifespan = Lifespan(offered.providers, values, self._run)
+        self._run = Runner(threads, timeout)
+        self._starting = Runner(threads=1)  # without a limit: what loads a model may take its time
+        self._lifespan = Lifespan(offered.providers, values, self._starting)
         self._call = Caller(self._run, self._lifespan.made)
 
     @classmethod
@@ -51,6 +52,7 @@ class App:
         secrets: Mapping[str, Mapping[str, str]] | None = None,
         env: Mapping[str, str] | None = None,
         timeout: float = math.inf,
+        threads: int = THREADS,
     ) -> "App":
         """Import the entrypoint of a `tool.json` document and check everything it declares.
 
@@ -58,7 +60,9 @@ class App:
             document: `tool.json`, schema 1.
             secrets: By name: `{"env": NAME}` or `{"file": path}`, as in `config.json`; default the environment.
             env: Default the process's environment.
-            timeout: Seconds that a tool may take at most where it is deployed; its own `timeout` may say less.
+            timeout: Seconds that any of the author's functions may take at most where it is deployed, those that run at
+                the start apart; a tool's own `timeout` may say less.
+            threads: Plain functions that run at the same time.
 
         Raises:
             EntrypointError: The module cannot be imported or declares nothing.
@@ -72,12 +76,17 @@ class App:
         declared = frozenset(document.get("secrets", {}))
         offered = plans.build(recorded.declarations, recorded.problems, declared)
         values = Values(os.environ if env is None else env, secrets or {}, declared)
-        return cls(document, offered, values, timeout=timeout)
+        return cls(document, offered, values, timeout=timeout, threads=threads)
 
     @property
     def plans(self) -> Plans:
         """Everything the app offers."""
         return self._plans
+
+    @property
+    def runner(self) -> Runner:
+        """Where its functions run; it knows which threads are lost."""
+        return self._run
 
     def contract(self) -> dict[str, Any]:
         """The contract document, schema 1."""
@@ -111,6 +120,8 @@ class App:
             what = self._scrub(f"starting failed: {type(error).__name__}: {error}")
             fix = "mend the @provide function that the traceback names, or what it needs"
             raise EntrypointError(what, fix, self._scrub(loading.trimmed(error))) from None
+        finally:
+            self._starting.close()
 
     async def stop(self) -> None:
         """Take provided values down, the last one first."""
@@ -131,8 +142,7 @@ class App:
         if unset:
             return results.error(f"{failed}: it needs secrets that are not set on this server: {', '.join(unset)}")
         try:
-            limit = min(plan.declaration.timeout or math.inf, self._timeout)
-            returned = await self._call(plan.call, arguments, wire, None if limit == math.inf else limit)
+            returned = await self._call(plan.call, arguments, wire, plan.declaration.timeout or math.inf)
             if isinstance(returned, InputRequired):
                 return results.input_required(returned)
             return results.tool_result(returned, plan.outputs)
@@ -207,6 +217,8 @@ class App:
             return await completing.suggest(source, argument, context or {}, self._run)
         except RpcError:
             raise
+        except ToolError as error:
+            raise RpcError(INTERNAL_ERROR, self._scrub(str(error))) from None
         except Exception as error:  # noqa: BLE001 - a crash of the author's code is an answer too
             self._crash(f"completing argument {name!r}", error)
             raise RpcError(INTERNAL_ERROR, f"Error completing argument {name}") from None

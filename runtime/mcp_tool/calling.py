@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,10 +25,6 @@ _ROUNDS = 10
 """How often a call may ask by hand over a connection that stays open, before it counts as a loop."""
 
 
-class TimeLimitError(ToolError):
-    """The call took longer than the tool's `timeout`."""
-
-
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Calls functions of one app.
@@ -40,14 +37,15 @@ class Caller:
     run: Runner
     provided: Mapping[Any, Any]
 
-    async def __call__(self, call: Call, arguments: Mapping[str, Any], wire: Wire, limit: float | None = None) -> Any:
+    async def __call__(self, call: Call, arguments: Mapping[str, Any], wire: Wire, limit: float = math.inf) -> Any:
         """Validate, resolve, run.
 
         Args:
             call: The function.
             arguments: As the client sent them.
             wire: The request.
-            limit: Seconds that the function itself may take; what is asked before does not count.
+            limit: Seconds that the function itself may take, where that is less than the runner's limit for each
+                function; what is asked before does not count.
 
         Returns:
             What the function returned, or `InputRequired` with the questions of its resolvers.
@@ -65,33 +63,20 @@ class Caller:
         msg = f"the call asked {_ROUNDS} times and is not done"
         raise ToolError(msg)
 
-    async def _round(self, call: Call, values: Mapping[str, Any], wire: Wire, limit: float | None) -> Any:
+    async def _round(self, call: Call, values: Mapping[str, Any], wire: Wire, limit: float) -> Any:
         if not call.roles or all(name in values for name in call.roles):
-            return await self._timed(call, values, limit)
+            return await self.run(call.function, values, limit)
         name = getattr(call.function, "__name__", None)
         filling = Filling(Context(wire, asyncio.get_running_loop(), name), wire, self.provided, self.run)
         filled = await fill(call.roles, call.resolvers, values, filling)
         if isinstance(filled, InputRequired):
             return filled
-        result = await self._timed(call, {**values, **filled}, limit)
+        result = await self.run(call.function, {**values, **filled}, limit)
         if isinstance(result, InputRequired) and call.resolvers.by_identity:
             # A call has one state to send around: resolvers and the function would overwrite each other's.
             msg = "the function returned InputRequired, and its parameters use Resolve(…)"
             raise RuntimeError(msg)
         return result
-
-    async def _timed(self, call: Call, values: Mapping[str, Any], limit: float | None) -> Any:
-        if limit is None:
-            return await self.run(call.function, values)
-        watch = asyncio.timeout(limit)
-        try:
-            async with watch:
-                return await self.run(call.function, values)
-        except TimeoutError:
-            if not watch.expired():
-                raise
-            msg = f"timed out after {limit:g} s"
-            raise TimeLimitError(msg) from None
 
 
 async def _answered(asked: InputRequired, wire: Wire) -> Wire:
