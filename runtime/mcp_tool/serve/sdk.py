@@ -84,7 +84,7 @@ def serve_app(app: "App", tool: Mapping[str, Any], contract: Mapping[str, Any], 
                 await app.stop()
 
     scopes = {entry["name"]: frozenset(entry.get("scopes", ())) for entry in contract["tools"]}
-    return Served(server, application, running, (listens,), scopes, shortened)
+    return Served(server, application, running, (listens,), scopes, shortened, app.runner)
 
 
 def streamable_http(server: Server[Any], settings: Serve) -> Starlette:

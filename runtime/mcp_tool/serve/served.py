@@ -10,6 +10,7 @@ from mcp.server.subscriptions import ListenHandler
 from starlette.applications import Starlette
 
 from mcp_tool.config import Serve
+from mcp_tool.running import Runner
 from mcp_tool.serve.shell import Application
 
 
@@ -24,6 +25,7 @@ class Served:
         listens: What serves `subscriptions/listen`; empty where nothing does.
         scopes: By tool, the OAuth scopes that its caller must have; empty for a server written with another library.
         shortened: Puts what answers plain calls past the SDK's transport in front of the application.
+        runner: Where the author's plain functions run; None where another library runs them.
     """
 
     server: Server[Any]
@@ -32,6 +34,7 @@ class Served:
     listens: Sequence[ListenHandler] = ()
     scopes: Mapping[str, frozenset[str]] = field(default_factory=dict)
     shortened: Callable[[Application], Application] = lambda inner: inner
+    runner: Runner | None = None
 
     def close_listens(self) -> None:
         """End every open `subscriptions/listen` stream with its proper last message."""
