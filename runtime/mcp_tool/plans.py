@@ -4,7 +4,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from typing import Any
 
 from mcp_tool import definitions, providers, resolvers, uri
 from mcp_tool.asking import InputRequired
@@ -103,9 +103,6 @@ class Plans:
         return None
 
 
-Plan: TypeAlias = ToolPlan | ResourcePlan | PromptPlan
-
-
 def build(
     declarations: Iterable[Declaration], problems: Iterable[ContractProblem] = (), secrets: frozenset[str] | None = None
 ) -> Plans:
@@ -153,10 +150,11 @@ class _Desk:
         self.templates: dict[str, ResourcePlan] = {}
         self.prompts: dict[str, PromptPlan] = {}
         self._secrets = secrets
+        self._first: dict[tuple[str, str], Place] = {}
 
     def tool(self, declaration: ToolDeclaration) -> None:
         common = self._described(declaration.common, "tool")
-        place = common.place
+        place, new = common.place, self._new(common, "tool", common.name)
         if not _TOOL_NAME.fullmatch(common.name):
             self._report(place, Flaw(f"{common.name!r} is no tool's name", "use up to 128 letters, digits, . _ and -"))
         for name in declaration.secrets:
@@ -167,7 +165,7 @@ class _Desk:
         out = outputs.build(read.name, read.returns, structured=declaration.structured)
         if isinstance(out, Flaw):
             self._report(place, out)
-        elif call is not None and self._new(common, self.tools, common.name, "tool"):
+        elif call is not None and new:
             call = self._schema(declaration, call)
             by_hand = InputRequired in signature.arms(read.returns)
             if by_hand and call.resolvers.by_identity:
@@ -180,13 +178,14 @@ class _Desk:
 
     def resource(self, declaration: ResourceDeclaration) -> None:
         common = self._described(declaration.common, None)
+        new = self._new(common, "resource", declaration.uri)
         read, call = self._call(common)
         template = self._template(declaration)
         if call is None or isinstance(template, Flaw):
             return
         self._check_variables(declaration, call, template)
         known = self.resources if template is None else self.templates
-        if self._new(common, known, declaration.uri, "resource"):
+        if new:
             mime_type = declaration.mime_type or definitions.mime_type(read.returns)
             ready = declaration._replace(common=common)
             definition = definitions.resource(ready, mime_type, template=template is not None)
@@ -194,8 +193,9 @@ class _Desk:
 
     def prompt(self, declaration: PromptDeclaration) -> None:
         common = self._described(declaration.common, "prompt")
+        new = self._new(common, "prompt", common.name)
         _, call = self._call(common)
-        if call is None or not self._new(common, self.prompts, common.name, "prompt"):
+        if call is None or not new:
             return
         self._check_completed(common, declaration.complete, call.inputs.names, "argument")
         ready = declaration._replace(common=common)
@@ -283,11 +283,12 @@ class _Desk:
             self._report(common.place, Flaw(what, "write a docstring, or description=…"))
         return common._replace(description=description)
 
-    def _new(self, common: Common, known: Mapping[str, Plan], name: str, kind: str) -> bool:
-        """Whether a name is not taken yet."""
-        if name not in known:
+    def _new(self, common: Common, kind: str, name: str) -> bool:
+        """Whether a name is not taken yet, be it by something that has problems of its own."""
+        first = self._first.get((kind, name))
+        if first is None:
+            self._first[kind, name] = common.place
             return True
-        first = known[name].declaration.common.place
         what = f"{kind} {name!r} is declared twice: here and in {first}"
         self._report(common.place, Flaw(what, "rename one of them"))
         return False

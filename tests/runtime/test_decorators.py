@@ -167,6 +167,32 @@ def test_a_duplicate_names_both_places(problems: Problems) -> None:
     assert problem.place.line == line + 6
 
 
+def test_a_duplicate_is_seen_while_the_first_has_problems_of_its_own(problems: Problems) -> None:
+    for _ in range(2):
+
+        @tool("same")
+        def one(argument) -> str:  # type: ignore[no-untyped-def]  # that it has no type is the problem
+            """One."""
+            return ""
+
+        @prompt("same")
+        def two(number) -> str:  # type: ignore[no-untyped-def]  # that it has no type is the problem
+            return ""
+
+        @resource("a://{x}")
+        def three(y: str) -> str:
+            """Three."""
+            return y
+
+    said = [problem.what for problem in problems()]
+    assert [what.partition(" is declared twice")[0] for what in said if "declared twice" in what] == [
+        "tool 'same'",
+        "prompt 'same'",
+        "resource 'a://{x}'",
+    ]
+    assert sum("'argument'" in what for what in said) == 2
+
+
 def test_duplicates_of_every_kind(problems: Problems) -> None:
     for _ in range(2):
 
