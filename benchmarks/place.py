@@ -31,9 +31,13 @@ class Place:
         """The environment of every command: the store and the releases lie in the scratch folder."""
         return environment(MCP_PACK_CACHE=str(self.folder / "store"), MCP_PACK_HOME=str(self.folder / "home"))
 
+    def fresh(self) -> Path:
+        """A new folder in the scratch folder."""
+        return Path(tempfile.mkdtemp(dir=self.folder))
+
     def emptied(self) -> dict[str, str]:
         """The environment of a machine that has fetched nothing yet."""
-        fresh = tempfile.mkdtemp(dir=self.folder)
+        fresh = self.fresh()
         return self.env | {"MCP_PACK_CACHE": f"{fresh}/store", "UV_CACHE_DIR": f"{fresh}/uv"}
 
     def pack(self, *arguments: str) -> list[str | Path]:

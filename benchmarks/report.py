@@ -13,7 +13,8 @@ from benchmarks.measure import Spread
 class Figure:
     """One line of the table.
 
-    ``value`` is judged by its median against ``bar``, the greatest allowed; ``None`` where a figure is only stated.
+    ``value`` is judged by its median against ``bar``, the greatest allowed, or with ``least`` the least allowed;
+    ``None`` where a figure is only stated.
     ``note`` holds the seconds behind a ratio, or a share by stage.
     """
 
@@ -22,16 +23,20 @@ class Figure:
     value: Spread
     bar: float | None
     note: str = ""
+    least: bool = False
 
     @property
     def met(self) -> bool | None:
         """Whether the median keeps the bar; ``None`` without a bar."""
-        return None if self.bar is None else self.value.median <= self.bar
+        if self.bar is None:
+            return None
+        return self.value.median >= self.bar if self.least else self.value.median <= self.bar
 
     def as_json(self) -> dict[str, object]:
         """The figure as plain data."""
         value = {"low": self.value.low, "median": self.value.median, "high": self.value.high}
-        return {"name": self.name, "unit": self.unit, **value, "bar": self.bar, "met": self.met, "note": self.note}
+        judged = {"bar": self.bar, "least": self.least, "met": self.met}
+        return {"name": self.name, "unit": self.unit, **value, **judged, "note": self.note}
 
 
 HEADER = ("figure", "median (least-most)", "bar", "", "of what")
@@ -39,7 +44,7 @@ HEADER = ("figure", "median (least-most)", "bar", "", "of what")
 
 def line(figure: Figure) -> tuple[str, str, str, str, str]:
     """The figure's cells, under :data:`HEADER`."""
-    bar = "" if figure.bar is None else f"<= {figure.bar:g}{figure.unit}"
+    bar = "" if figure.bar is None else f"{'>=' if figure.least else '<='} {figure.bar:g}{figure.unit}"
     met = {None: "", True: "met", False: "MISSED"}[figure.met]
     return figure.name, f"{figure.value}{figure.unit}", bar, met, figure.note
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import time
 from pathlib import Path
 
 from benchmarks.measure import Timer
+from benchmarks.pinned import BEARER, switched_on
 from benchmarks.place import PYTHON, Place
 
 LIMIT = 60.0
@@ -30,20 +32,31 @@ def bundle_of(place: Place) -> Path:
 
 
 def first_answer(place: Place, bundle: Path) -> Timer:
-    """A timer from the server's start to the answer of its first call."""
+    """A timer from the start of a server that has everything switched on to the answer of its first call."""
     from mcp_packager.verify import McpClient
 
+    config = place.fresh() / "config.json"
+    config.write_text(json.dumps(switched_on(config.parent)))
     env = place.env | {"PYTHONPATH": f"{bundle / 'lib'}:{bundle / 'app'}"}
 
     def once() -> float:
         port = _free_port()
-        where = ["--transport", "http", "--host", "127.0.0.1", "--port", str(port)]
+        where: list[str | Path] = [
+            "--transport",
+            "http",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            "--config",
+            config,
+        ]
         command: list[str | Path] = [PYTHON, "-S", "-P", "-m", "mcp_tool", "serve", "--bundle", bundle, *where]
         started = time.perf_counter()
         with subprocess.Popen(command, env=env, stderr=subprocess.PIPE) as server:
             try:
                 _wait(server, port, started + LIMIT)
-                client = McpClient(f"http://127.0.0.1:{port}/mcp")
+                client = McpClient(f"http://127.0.0.1:{port}/mcp", BEARER)
                 client.request("tools/call", {"name": "count", "arguments": {"text": "one two three"}})
                 return time.perf_counter() - started
             finally:
