@@ -134,8 +134,11 @@ class FakeWorld:
         for name, value in step.resource.fields.items():
             assert not isinstance(value, Ref), f"{step.key}.{name} is not resolved"
             if isinstance(value, Generated):
-                self.cloud.serial += 1
-                fields[name] = fields.get(name) or f"made-{self.cloud.serial}"
+                before = None if step.observed is None else step.observed.fields.get(name)
+                # What was made by this very step, whose answer was lost, is kept.
+                if fields.get(name) in {None, before}:
+                    self.cloud.serial += 1
+                    fields[name] = f"made-{self.cloud.serial}"
             else:
                 fields[name] = value
         fields |= _known_only_here(step.key, fields)

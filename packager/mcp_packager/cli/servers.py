@@ -70,7 +70,7 @@ def _deployed(
     match place.get("auth"), token_env:
         case "bearer", None:
             variable = f"{re.sub('[^A-Z0-9]', '_', name.upper())}_KEY"
-            return _http(url, name, variable), (f"put one of the server's keys into {variable}",)
+            return _http(url, name, variable), ("the server asks for one of its keys",)
         case (("jwt" | "oidc"), None):
             note = (
                 "the server asks for a token of its issuer: let the client sign in, or name a variable that holds one"

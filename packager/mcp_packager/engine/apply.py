@@ -32,10 +32,19 @@ class Executor:
     """Makes changes in one world and knows what is there by now.
 
     ``done`` and ``not_done`` say what happened to every change it was given, for the error that may follow.
+    The Generated values of ``anew`` are made once more.
     """
 
-    def __init__(self, world: World, guard: Guard, run: Run, observed: Mapping[Key, Observed]) -> None:
+    def __init__(
+        self,
+        world: World,
+        guard: Guard,
+        run: Run,
+        observed: Mapping[Key, Observed],
+        anew: frozenset[Key] = frozenset(),
+    ) -> None:
         self._world = world
+        self._anew = anew
         self._guard = guard
         self._run = run
         self._kinds: dict[str, Kind] = {kind.name: kind for kind in world.kinds}
@@ -100,7 +109,7 @@ class Executor:
                 case Ref(key, field):
                     return self.observed[key].fields[field]
                 case Generated():
-                    made = None if there is None else there.fields.get(name)
+                    made = None if there is None or resource.key in self._anew else there.fields.get(name)
                     return item if made is None else made
 
         return {

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from mcp_packager.engine.apply import Executor
 from mcp_packager.engine.diff import diff
@@ -11,7 +12,22 @@ from mcp_packager.engine.history import current_of, kept_keys, overdue, prune, r
 from mcp_packager.engine.lock import Guard, hold
 from mcp_packager.engine.run import Run
 from mcp_packager.errors import PackError
-from mcp_packager.target import Action, Endpoint, Intent, Outcome, Phase, Plan, Release, Verification, Verify, World
+from mcp_packager.target import (
+    Action,
+    Endpoint,
+    Generated,
+    Intent,
+    Key,
+    Observed,
+    Outcome,
+    Phase,
+    Plan,
+    Release,
+    Resource,
+    Verification,
+    Verify,
+    World,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,32 +39,39 @@ class Deployed:
     changed: bool
 
 
-def plan(intent: Intent, world: World) -> Plan:
+def plan(intent: Intent, world: World, *, anew: frozenset[Key] = frozenset()) -> Plan:
     """What a deploy of the intent would change now. Reads only."""
     releases = world.records.listing()
-    return diff(intent.resources, world.observe(), world.kinds, kept=kept_keys(releases, intent))
+    return diff(intent.resources, world.observe(), world.kinds, kept=kept_keys(releases, intent), anew=anew)
 
 
 def deploy(
-    intent: Intent, world: World, *, verify: Verify, run: Run | None = None, rollback_of: int | None = None
+    intent: Intent,
+    world: World,
+    *,
+    verify: Verify,
+    run: Run | None = None,
+    rollback_of: int | None = None,
+    anew: frozenset[Key] = frozenset(),
 ) -> Deployed:
     """Bring the world to the intent and leave a release.
 
     Nothing is written, not even a lock, where nothing is due. A failure before clients are moved leaves them
-    untouched; a later one moves them back.
+    untouched; a later one moves them back. The Generated values of ``anew`` are made once more, and are what they
+    were before after a failure.
 
     Raises:
         Stopped: it failed; the error says what was done, what was not, and what clients get now.
         WorldError: another deploy holds the lock.
     """
     run = run or Run()
-    settled = _settled(intent, world)
+    settled = None if anew else _settled(intent, world)
     if settled is not None and not overdue(world.records.listing(), intent):
         return settled
     with hold(world.lock, run, "rollback" if rollback_of else "deploy") as guard:
-        settled = _settled(intent, world)
+        settled = None if anew else _settled(intent, world)
         if settled is None:
-            return _Deploy(intent, world, guard, verify=verify, run=run, rollback_of=rollback_of).go()
+            return _Deploy(intent, world, guard, verify=verify, run=run, rollback_of=rollback_of, anew=anew).go()
         # A run that was killed while it forgot old releases had done all else.
         prune(world.records, intent, guard)
         return settled
@@ -67,7 +90,15 @@ class _Deploy:
     """One deploy at work, behind the lock."""
 
     def __init__(
-        self, intent: Intent, world: World, guard: Guard, *, verify: Verify, run: Run, rollback_of: int | None
+        self,
+        intent: Intent,
+        world: World,
+        guard: Guard,
+        *,
+        verify: Verify,
+        run: Run,
+        rollback_of: int | None,
+        anew: frozenset[Key],
     ) -> None:
         self._intent = intent
         self._world = world
@@ -75,14 +106,17 @@ class _Deploy:
         self._verify = verify
         self._run = run
         self._rollback_of = rollback_of
+        self._anew = anew
+        self._before: Mapping[Key, Observed] = {}
         self._releases = world.records.listing()
         self._current = current_of(self._releases)
 
     def go(self) -> Deployed:
         """The whole story."""
-        observed = self._world.observe()
-        due = diff(self._intent.resources, observed, self._world.kinds, kept=kept_keys(self._releases, self._intent))
-        executor = Executor(self._world, self._guard, self._run, observed)
+        observed = self._before = self._world.observe()
+        kept = kept_keys(self._releases, self._intent)
+        due = diff(self._intent.resources, observed, self._world.kinds, kept=kept, anew=self._anew)
+        executor = Executor(self._world, self._guard, self._run, observed, self._anew)
         try:
             verification = self._forward(due, executor)
         except Exception as cause:
@@ -161,7 +195,7 @@ class _Deploy:
 
     def _back(self, *, switched: bool) -> str:
         """Converge to the current release, or to nothing where there is none; say what clients get now."""
-        wanted = () if self._current is None else self._current.intent.resources
+        wanted = () if self._current is None else tuple(map(self._as_before, self._current.intent.resources))
         try:
             observed = self._world.observe()
             kept = kept_keys(self._releases, None)
@@ -174,6 +208,19 @@ class _Deploy:
             return self._serving(executor, switched=switched)
         except PackError as error:
             return f"undoing it failed too ({error}); run the same command again, or mcp-pack rollback"
+
+    def _as_before(self, resource: Resource) -> Resource:
+        """The resource with what was to be made anew as it was made before: the world still has that."""
+        there = self._before.get(resource.key)
+        if there is None or resource.key not in self._anew:
+            return resource
+        return replace(
+            resource,
+            fields={
+                name: there.fields.get(name) if isinstance(value, Generated) else value
+                for name, value in resource.fields.items()
+            },
+        )
 
     def _serving(self, executor: Executor, *, switched: bool) -> str:
         if self._current is None:

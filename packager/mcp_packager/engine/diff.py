@@ -34,6 +34,7 @@ def diff(
     kinds: Sequence[Kind],
     *,
     kept: frozenset[Key] = frozenset(),
+    anew: frozenset[Key] = frozenset(),
     data: bool = False,
 ) -> Plan:
     """The plan that leads from what is observed to what is desired.
@@ -43,9 +44,10 @@ def diff(
         observed: everything that is there and owned.
         kinds: what the world says of its kinds, in the order in which they are made.
         kept: keys that stay although nothing desired names them, because a kept release needs them.
+        anew: keys whose Generated values are made once more, although they were made before.
         data: whether data goes too, where nothing asks for it.
     """
-    diffing = _Diff(observed, {kind.name: kind for kind in kinds})
+    diffing = _Diff(observed, {kind.name: kind for kind in kinds}, anew)
     ordered = in_order(resources)
     for resource in ordered:
         if resource.lifetime is not Lifetime.TRANSIENT:
@@ -101,9 +103,10 @@ class Difference:
 class _Diff:
     """One comparison at work: judges resources in order, so that each Ref's resource was judged before."""
 
-    def __init__(self, observed: Mapping[Key, Observed], kinds: Mapping[str, Kind]) -> None:
+    def __init__(self, observed: Mapping[Key, Observed], kinds: Mapping[str, Kind], anew: frozenset[Key]) -> None:
         self._observed = observed
         self._kinds = kinds
+        self._anew = anew
         self._actions: dict[Key, Action] = {}
         self._resolved: dict[Key, Mapping[str, Value]] = {}
         self.changes: list[Change] = []
@@ -112,7 +115,8 @@ class _Diff:
     def judge(self, resource: Resource) -> None:
         kind = self._kinds[resource.kind]
         there = self._observed.get(resource.key)
-        wanted = {name: self._known(value, name, there) for name, value in resource.fields.items()}
+        made = None if resource.key in self._anew else there
+        wanted = {name: self._known(value, name, made) for name, value in resource.fields.items()}
         difference = compare(wanted, there, kind)
         self._actions[resource.key] = difference.action
         self._resolved[resource.key] = wanted

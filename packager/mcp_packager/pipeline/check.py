@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mcp_packager import engine
-from mcp_packager.bundle import scan_secrets
+from mcp_packager.bundle import AuthorFiles, scan_secrets
 from mcp_packager.contract import Contract
 from mcp_packager.errors import UserError
 from mcp_packager.manifest import Manifest
+from mcp_packager.pipeline.asking import pushes, questions_without_default
 from mcp_packager.pipeline.place import comparison, world_of
 from mcp_packager.pipeline.prepare import prepare
 from mcp_packager.pipeline.project import open_project
@@ -39,29 +40,25 @@ def check(request: Request) -> CheckReport:
         version=manifest.tool.version,
         stage=manifest.stage,
         contract_hash=prepared.contract.hash,
-        tools=_names(document, "tools"),
-        resources=(*_names(document, "resources"), *_names(document, "templates")),
-        prompts=_names(document, "prompts"),
-        notes=tuple(_notes(manifest, prepared.contract, prepared.author.untracked)),
+        tools=_called(document, "tools", "name"),
+        resources=(*_called(document, "resources", "uri"), *_called(document, "templates", "uriTemplate")),
+        prompts=_called(document, "prompts", "name"),
+        notes=tuple(_notes(manifest, prepared.contract, prepared.author)),
         comparisons=comparisons,
     )
 
 
-def _names(document: Mapping[str, Any], section: str) -> tuple[str, ...]:
-    return tuple(item["name"] for item in document[section])
+def _called(document: Mapping[str, Any], section: str, key: str) -> tuple[str, ...]:
+    """What clients know each of a kind by."""
+    return tuple(item[key] for item in document[section])
 
 
-def _notes(manifest: Manifest, contract: Contract, untracked: tuple[str, ...]) -> Iterator[str]:
+def _notes(manifest: Manifest, contract: Contract, author: AuthorFiles) -> Iterator[str]:
     """What is not wrong but worth knowing before a deploy."""
-    if untracked:
-        yield f"files that git does not track go along: {', '.join(untracked)}"
-    asking = [tool["name"] for tool in contract.document["tools"] if tool.get("asks")]
-    # Of another library's server nobody can say beforehand which tools ask.
-    if asking and ":" not in manifest.tool.entrypoint:
-        yield (
-            f"tools that ask the user: {', '.join(asking)}; over HTTP a client of the older era cannot be asked and "
-            "gets the question's default, else an error that says why"
-        )
+    if author.untracked:
+        yield f"files that git does not track go along: {', '.join(author.untracked)}"
+    # Of another library's server nobody can say beforehand which tools ask, but where its source does.
+    yield from _pushing(author) if ":" in manifest.tool.entrypoint else _asking(contract, author)
     declared = set(manifest.secrets)
     for tool in contract.document["tools"]:
         missing = sorted(set(tool.get("secrets", ())) - declared)
@@ -69,3 +66,31 @@ def _notes(manifest: Manifest, contract: Contract, untracked: tuple[str, ...]) -
             yield f"{tool['name']} names secrets that [secrets] does not declare: {', '.join(missing)}"
     if not manifest.verify:
         yield "no [[verify.call]]: a deploy checks that the contract is served, but calls no tool"
+
+
+def _asking(contract: Contract, author: AuthorFiles) -> Iterator[str]:
+    asking = [tool["name"] for tool in contract.document["tools"] if tool.get("asks")]
+    if not asking:
+        return
+    yield (
+        f"tools that ask the user: {', '.join(asking)}; over HTTP a client of the older era cannot be asked and "
+        "gets the question's default, else an error that says why"
+    )
+    without = questions_without_default(author)
+    if without:
+        yield f"questions without a default: {', '.join(without)}"
+
+
+def _pushing(author: AuthorFiles) -> Iterator[str]:
+    """Where a wrapped server asks its client in a way that no connection over HTTP carries."""
+    found = pushes(author)
+    if not found:
+        return
+    from mcp_tool.serve import pushed  # the runtime's own words, as the caller of such a tool reads them
+
+    forms = {"fastmcp": pushed.FASTMCP, "mcp": pushed.SDK}
+    for push in found:
+        yield (
+            f"{push.file}:{push.line}: {push.call} sends {push.method} in the middle of a call, which fails over HTTP; "
+            f"the portable form is {forms[push.library][push.method]}"
+        )

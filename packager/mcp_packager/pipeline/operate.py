@@ -41,14 +41,14 @@ class Placed:
 
 def status(request: Request) -> tuple[StatusReport, ...]:
     """How the deployment is on each target."""
-    return tuple(_status(request, placed) for placed in _places(request))
+    return tuple(_status(request, placed) for placed in places(request))
 
 
 def watch(request: Request) -> Iterator[tuple[StatusReport, ...]]:
     """The same again and again, until the caller stops. The manifest is read once."""
-    places = _places(request)
+    placed = places(request)
     while True:
-        yield tuple(_status(request, placed) for placed in places)
+        yield tuple(_status(request, each) for each in placed)
         time.sleep(WATCH_SECONDS)
 
 
@@ -63,13 +63,13 @@ def logs(request: Request, *, lines: int, follow: bool) -> Iterator[str]:
 
 def history(request: Request) -> Mapping[str, tuple[HistoryLine, ...]]:
     """The releases that are kept on each target, failed attempts included, oldest first."""
-    return {placed.aim.name: tuple(_history(placed.world)) for placed in _places(request)}
+    return {placed.aim.name: tuple(_history(placed.world)) for placed in places(request)}
 
 
 def drift(request: Request) -> tuple[DriftReport, ...]:
     """What each target holds against what its last release says. A deploy mends it: the release wins."""
     reports = []
-    for placed in _places(request):
+    for placed in places(request):
         found = engine.drift(placed.world)
         reports.append(
             DriftReport(
@@ -98,7 +98,7 @@ def rollback(request: Request, *, to: int | None) -> tuple[DeployReport, ...]:
             placed.aim,
             engine.rollback(placed.world, verify=verified(placed.world), to=to, run=run),
         )
-        for placed in _places(request)
+        for placed in places(request)
     )
 
 
@@ -106,7 +106,7 @@ def destroy(request: Request, *, data: bool) -> tuple[DestroyReport, ...]:
     """Remove everything the deployment owns on each target; stored data only with ``data``."""
     run = engine.Run(progress=request.progress)
     reports = []
-    for placed in _places(request):
+    for placed in places(request):
         gone = engine.destroy(placed.world, data=data, run=run)
         reports.append(
             DestroyReport(
@@ -121,7 +121,7 @@ def destroy(request: Request, *, data: bool) -> tuple[DestroyReport, ...]:
 
 def unlock(request: Request) -> Mapping[str, str | None]:
     """Break each target's lock; who held it, ``None`` where nobody did."""
-    held = {placed.aim.name: engine.unlock(placed.world) for placed in _places(request)}
+    held = {placed.aim.name: engine.unlock(placed.world) for placed in places(request)}
     return {name: f"{holder.who} ({holder.what})" if holder else None for name, holder in held.items()}
 
 
@@ -144,7 +144,8 @@ def endpoint(request: Request) -> Mapping[str, Any]:
     return release.endpoint.as_json()
 
 
-def _places(request: Request) -> tuple[Placed, ...]:
+def places(request: Request) -> tuple[Placed, ...]:
+    """Every target that the command is about, and the seam to its world."""
     project = open_project(request)
     return tuple(
         Placed(project.manifest, aim, world_of(project.manifest, aim, progress=request.progress))
@@ -153,11 +154,11 @@ def _places(request: Request) -> tuple[Placed, ...]:
 
 
 def _only(request: Request) -> Placed:
-    places = _places(request)
-    if len(places) != 1:
-        names = ", ".join(placed.aim.name for placed in places)
+    placed = places(request)
+    if len(placed) != 1:
+        names = ", ".join(each.aim.name for each in placed)
         raise UsageError(Problem(f"this speaks of one target, and there are {names}", "name one with --target"))
-    return places[0]
+    return placed[0]
 
 
 def _status(request: Request, placed: Placed) -> StatusReport:

@@ -216,6 +216,24 @@ class SecretLine:
     description: str
 
 
+@dataclass(frozen=True, slots=True)
+class PushReport:
+    """Which secrets were delivered anew, by name, and the release that goes on with them."""
+
+    target: str
+    stage: str
+    release: int
+    secrets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key for callers, and what may stand in a server's secret in its place. Printed once, kept nowhere."""
+
+    key: str
+    hash: str
+
+
 # The functions, one module a story (all take a Request first):
 #   lock.lock(request, *, upgrade: bool) -> LockReport
 #   check.check(request) -> CheckReport                       compares only where request.targets names a target
@@ -238,4 +256,6 @@ class SecretLine:
 #   operate.unlock(request) -> Mapping[str, str | None]       by target: whom it robbed, None where nobody held it
 #   operate.endpoint(request) -> Mapping[str, Any]            the current release's endpoint on the one target
 #   secrets.listing(request) -> tuple[SecretLine, ...]
+#   secrets.push(request, *, names: Sequence[str]) -> tuple[PushReport, ...]
+#   secrets.new_key() -> NewKey
 #   schema.schema() -> Mapping[str, Any];  schema.support() -> rows of the registry's table

@@ -136,7 +136,9 @@ class Kind:
     A world lists its kinds in the order in which they are made; deletions go the other way round.
     ``replace_on`` names fields that cannot change in place. ``stable`` names fields of the world's own that an
     update leaves as they were, so that a Ref to them is known before apply. ``effect`` says what an update or
-    replacement does to clients, in a few words, for the plan.
+    replacement does to clients, in a few words, for the plan. ``secret`` marks a kind that holds values of the
+    user's, each resource under the secret's name: its Generated field is the value's version, which ``secrets push``
+    has made anew. A world that is then given an older version goes back to it; it keeps the one before the newest.
     """
 
     name: str
@@ -144,6 +146,7 @@ class Kind:
     replace_on: frozenset[str] = field(default_factory=frozenset)
     stable: frozenset[str] = field(default_factory=frozenset)
     effect: str = ""
+    secret: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,6 +202,8 @@ def refused(url: str, status: int, headers: Mapping[str, str], body: bytes) -> R
     challenge = headers.get("www-authenticate", "")
     text = body[:_SHOWN].decode("utf-8", "replace").strip()
     match status:
+        case 401 if "invalid_token" in challenge:
+            what, fix = "does not accept this token", "get a new one, or one that the server has as a key"
         case 401:
             what, fix = "asks who is calling", "give a token: --token-env NAME, or client credentials"
         case 403 if "insufficient_scope" in challenge:

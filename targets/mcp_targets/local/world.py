@@ -7,6 +7,8 @@ import secrets
 import socket
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,12 +34,21 @@ from mcp_packager.target import (
 )
 from mcp_targets.local.daemon import Daemon
 from mcp_targets.local.keys import PROBE, key_fields, make_key, read_key
-from mcp_targets.local.observe import bundle_fields, config_fields, observe, secret_fields, server_fields
+from mcp_targets.local.observe import (
+    BUNDLE_MADE,
+    bundle_fields,
+    bundle_held,
+    config_fields,
+    observe,
+    secret_fields,
+    server_fields,
+)
 from mcp_targets.local.places import Places, drop, sweep, told
 from mcp_targets.local.records import FileLock, FileRecords
 from mcp_targets.local.render import CANDIDATE, SERVER
 from mcp_targets.local.report import read_logs, spoken, status, tail
 from mcp_targets.local.supervisor.machine import bound, port_of
+from mcp_targets.local.trees import Trees, write_listing
 from mcp_targets.local.unit import Unit
 
 _STOP_SECONDS: Final = 28.0
@@ -49,7 +60,7 @@ KINDS: Final = (
     Kind("home", stable=frozenset({"audit"})),
     Kind("bundle", stable=frozenset({"path"})),
     Kind("config", stable=frozenset({"path"})),
-    Kind("secret"),
+    Kind("secret", secret=True),
     Kind("key"),
     # Another interpreter is no reason to end a supervisor that runs: it needs nothing of it any more.
     Kind("supervisor", project=lambda _, desired: desired),
@@ -69,13 +80,17 @@ class LocalWorld:
         self._values: list[str] = []
         self._mutex = threading.Lock()
         self._swept = False
-        self.kinds = KINDS
+        self._trees = Trees()
+        self.kinds = tuple(
+            replace(kind, project=partial(bundle_held, self._trees)) if kind.name == "bundle" else kind
+            for kind in KINDS
+        )
         self.records = FileRecords(self._places.releases)
         self.lock = FileLock(self._places.lock, self._places.gate)
 
     def observe(self) -> Mapping[Key, Observed]:
         """Everything of this deployment that is there."""
-        return observe(self._places, self._daemon, self._unit)
+        return observe(self._places, self._daemon, self._unit, self._trees)
 
     def apply(self, step: Step) -> Mapping[str, Value]:
         """Make one change.
@@ -156,15 +171,19 @@ class LocalWorld:
     def _bundle(self, resource: Resource) -> Mapping[str, Value]:
         wanted = resource.fields["digest"]
         folder = self._places.bundles / wanted
+        damage = self._trees.damage(folder)
         found = next((each for each in self._request.bundles.values() if each.hash == wanted), None)
-        if found is None and not folder.is_dir():
+        if damage and found is None:
             raise WorldError(
                 Problem(
-                    f"the bundle {wanted[:12]} of that release is no longer here", "build and deploy that version again"
+                    f"the bundle {wanted[:12]} of that release is no longer here as it was: {damage}",
+                    "build and deploy that version again",
                 )
             )
-        if found is not None:
+        if damage and found is not None:
             bundles.materialise(found, folder)
+            write_listing(found, folder)
+            self._trees.forget()
         return bundle_fields(folder)
 
     def _config(self, resource: Resource) -> Mapping[str, Value]:
@@ -175,20 +194,26 @@ class LocalWorld:
 
     def _secret(self, resource: Resource) -> Mapping[str, Value]:
         """Keep the value under a new version, in a file that the server reads. An optional one may be empty."""
-        source = resource.fields["source"]
+        source, wanted = resource.fields["source"], resource.fields["version"]
+        folder = self._places.secrets / resource.name
+        before = secret_fields(folder)["version"]
+        if isinstance(wanted, str) and wanted != before and (folder / wanted).is_file():
+            return self._point(resource, wanted)  # a push that failed is undone
         value = self._read(source)
         if value is None and resource.fields["required"]:
             raise _missing(resource.name, source)
-        folder = self._places.secrets / resource.name
         version = secrets.token_hex(8)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         # The server that still runs reads the version before this one, should it have to start again.
-        before = secret_fields(folder)["version"]
         for earlier in folder.iterdir():
             if earlier.name not in {before, "secret.json"}:
                 earlier.unlink()
         write_atomic(folder / version, value or b"", mode=0o600)
-        about = {"source": source, "required": resource.fields["required"], "version": version}
+        return self._point(resource, version)
+
+    def _point(self, resource: Resource, version: str) -> Mapping[str, Value]:
+        folder = self._places.secrets / resource.name
+        about = {name: resource.fields[name] for name in ("source", "required")} | {"version": version}
         write_atomic(folder / "secret.json", json.dumps(about).encode(), mode=0o600)
         return secret_fields(folder)
 
@@ -229,10 +254,11 @@ class LocalWorld:
         slot = self._daemon.settled(resource.name, generation, fields["start_timeout"] + _STOP_SECONDS)
         if slot["state"] != "running" or slot["failed"]:
             raise self._not_up(resource.name, slot)
-        return server_fields(slot) or {}
+        return server_fields(slot, self._trees) or {}
 
     def _spec(self, name: str, fields: Mapping[str, Value]) -> dict[str, Any]:
         folder = Path(fields["bundle"])
+        fields = {**fields, BUNDLE_MADE: self._trees.made(folder)}
         argv = [fields["python"], "-S", "-P", "-m", "mcp_tool", "serve", "--transport", "http"]
         return {
             "revision": digest({"server": name, **fields})[:16],
@@ -246,7 +272,7 @@ class LocalWorld:
             "log_files": fields["log_files"] if name == SERVER.name else 0,
             "start_seconds": fields["start_timeout"],
             "stop_seconds": _STOP_SECONDS,
-            "fields": dict(fields),
+            "fields": fields,
         }
 
     def _not_up(self, name: str, slot: Mapping[str, Any]) -> UserError:
@@ -266,8 +292,9 @@ class LocalWorld:
             case "home":
                 remove_tree(self._places.root)
             case "bundle":
-                for folder in self._places.bundles.glob(f"{key.name}*"):
-                    drop(folder)
+                # The list of its files goes first: without the folder nobody would find it again.
+                for path in sorted(self._places.bundles.glob(f"{key.name}*"), reverse=True):
+                    drop(path)
             case "config":
                 (self._places.configs / f"{key.name}.json").unlink(missing_ok=True)
             case "secret":

@@ -26,19 +26,44 @@ def listing(common: Common) -> None:
 
 
 @secrets.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
 @common_options(targets=True)
-def push(common: Common) -> None:
-    """Put the values of env: and file: secrets into the target's own store."""
-    from mcp_packager.cli.peek import peek
-    from mcp_packager.errors import Problem, UserError
+def push(common: Common, *, names: tuple[str, ...]) -> None:
+    """Read the values of env: and file: secrets again and deliver them to what is deployed.
 
-    names = common.targets or peek(common.project).targets or ("local",)
-    raise UserError(
-        Problem(
-            f"no target here keeps secrets in a store of its own: {', '.join(names)}",
-            "nothing to push: `local` reads `env:` and `file:` secrets itself whenever it starts the server",
-        )
-    )
+    Without a NAME, all of them. The server is started with the new values beside the old one, is looked at, and takes
+    over only then; nothing else is changed.
+    """
+    from mcp_packager.pipeline.secrets import push as deliver
+
+    with Shown(quiet=common.quiet) as progress:
+        reports = deliver(common.request(progress), names=names)
+    if common.as_json:
+        output.document("secrets push", pushed=reports)
+        return
+    for report in reports:
+        delivered = ", ".join(report.secrets)
+        output.data(f"{report.target} ({report.stage}): delivered anew to release {report.release}: {delivered}")
+
+
+@secrets.command(name="new-key")
+@common_options()
+def new_key(common: Common) -> None:
+    """Make a key for callers to show, and print it once.
+
+    The first line is the key, for the callers. A secret named in keys of [serve.auth] holds either it or the second
+    line, its hash; with the hash, nobody learns the key from the server.
+    """
+    from mcp_packager.pipeline.secrets import new_key as make
+
+    made = make()
+    if common.as_json:
+        output.document("secrets new-key", key=made.key, hash=made.hash)
+        return
+    output.data(made.key)
+    output.data(made.hash)
+    if not common.quiet:
+        output.say("note: it is kept nowhere; give the key to the callers, and either line to the server's secret")
 
 
 def _show(common: Common) -> None:
