@@ -90,6 +90,14 @@ def redis() -> Path:
     return _program("redis-server", "install redis-server")
 
 
+def nginx() -> Path:
+    """The ``nginx`` program. Debian puts it where only an administrator's PATH leads."""
+    found = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/opt/homebrew/bin")
+    if not found:
+        raise MissingPartError("no nginx; install nginx")
+    return Path(found)
+
+
 def git() -> Path:
     """The ``git`` program."""
     return _program("git", "install git")
@@ -112,8 +120,10 @@ def python(minor: str) -> Path:
 PARTS: Mapping[str, Callable[[], Path]] = MappingProxyType(
     {
         "bash": lambda: _program("bash", "install bash"),
+        "docker-registry": lambda: _program("docker-registry", "install docker-registry"),
         "fish": lambda: _program("fish", "install fish"),
         "git": git,
+        "nginx": nginx,
         "node": node,
         "node-modules": node_modules,
         "node22": node22,
@@ -123,6 +133,8 @@ PARTS: Mapping[str, Callable[[], Path]] = MappingProxyType(
         "python3.13": lambda: python("3.13"),
         "python3.14": lambda: python("3.14"),
         "redis": redis,
+        "skopeo": lambda: _program("skopeo", "install skopeo"),
+        "umoci": lambda: _program("umoci", "install umoci"),
         "zsh": lambda: _program("zsh", "install zsh"),
     }
 )

@@ -1,0 +1,33 @@
+"""OCI images without a daemon: layers of a bundle, on a base, as files or in a registry.
+
+``layers`` → ``base`` → ``image`` → ``push`` or ``write_layout`` or ``write_docker_archive``.
+"""
+
+from mcp_packager.image.archive import write_docker_archive, write_layout
+from mcp_packager.image.bases import Base, base, digest_of
+from mcp_packager.image.documents import Image, Settings, architecture_of, image, index
+from mcp_packager.image.layering import Layer, layers
+from mcp_packager.image.pushing import Pushed, push
+from mcp_packager.image.reference import Reference, mirrored, parse
+from mcp_packager.image.registry import Registry
+
+__all__ = [
+    "Base",
+    "Image",
+    "Layer",
+    "Pushed",
+    "Reference",
+    "Registry",
+    "Settings",
+    "architecture_of",
+    "base",
+    "digest_of",
+    "image",
+    "index",
+    "layers",
+    "mirrored",
+    "parse",
+    "push",
+    "write_docker_archive",
+    "write_layout",
+]

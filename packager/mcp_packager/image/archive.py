@@ -1,0 +1,114 @@
+"""An image as files: an OCI layout, and the archive that `docker load` reads (it refuses the other)."""
+
+from __future__ import annotations
+
+import json
+import os
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any, Final
+
+from mcp_packager.files import remove_tree, writing
+from mcp_packager.image import bases, tar
+from mcp_packager.image.documents import Image, digest_of_bytes, index
+from mcp_packager.image.layering import Layer
+from mcp_packager.image.registry import INDEX, MANIFEST
+from mcp_packager.store import EPOCH, Store
+
+_LAYOUT: Final = b'{"imageLayoutVersion":"1.0.0"}'
+_REF_NAME: Final = "org.opencontainers.image.ref.name"
+
+
+def write_layout(
+    images: Sequence[Image],
+    folder: Path,
+    name: str,
+    *,
+    environ: Mapping[str, str] = os.environ,
+    store: Store | None = None,
+) -> None:
+    """Write an OCI image layout (image specification 1.1, image-layout.md) as ``folder``; ``name`` is its tag.
+
+    Blobs of the store are hard-linked where the file system allows.
+
+    Raises:
+        WorldError: the system does not let it be written, or a layer of the base cannot be fetched.
+    """
+    from mcp_packager.files import link_or_copy
+
+    shared = store or Store()
+    fresh = folder.with_name(f".{folder.name}.{os.getpid()}.{os.urandom(4).hex()}")
+    with writing(folder):
+        try:
+            blobs = fresh / "blobs" / "sha256"
+            blobs.mkdir(parents=True)
+            for one in images:
+                for digest, data in ((one.digest, one.manifest), (one.config_digest, one.config)):
+                    _blob(blobs, digest).write_bytes(data)
+                for layer in one.every_layer:
+                    if not _blob(blobs, layer.digest).exists():
+                        link_or_copy(_file(one, layer, environ, shared), _blob(blobs, layer.digest))
+            data, media_type = (images[0].manifest, MANIFEST) if len(images) == 1 else (index(images), INDEX)
+            _blob(blobs, digest_of_bytes(data)).write_bytes(data)
+            (fresh / "oci-layout").write_bytes(_LAYOUT)
+            (fresh / "index.json").write_bytes(_top(data, media_type, name))
+            remove_tree(folder)
+            fresh.rename(folder)
+        finally:
+            remove_tree(fresh)
+
+
+def write_docker_archive(
+    image: Image,
+    names: Sequence[str],
+    output: IO[bytes],
+    *,
+    environ: Mapping[str, str] = os.environ,
+    store: Store | None = None,
+) -> None:
+    """Write what ``docker load`` reads (image specification v1.2 of Docker) for one architecture into a stream.
+
+    ``names`` are ``repository:tag``. Layers go in as they are kept, compressed: Docker reads those too.
+
+    Raises:
+        WorldError: a layer of the base cannot be fetched.
+    """
+    shared = store or Store()
+    config = f"{image.config_digest.removeprefix('sha256:')}.json"
+    files = [(f"{layer.digest.removeprefix('sha256:')}.tar.gz", layer) for layer in image.every_layer]
+    manifest = [{"Config": config, "RepoTags": list(names), "Layers": [name for name, _ in files]}]
+    output.write(tar.member(config, 0o644, image.config))
+    for name, layer in files:
+        info = tarfile.TarInfo(name)
+        info.size, info.mtime = layer.size, EPOCH
+        output.write(info.tobuf(tarfile.USTAR_FORMAT if layer.size < 8**11 else tarfile.PAX_FORMAT))
+        for chunk in _chunks(_file(image, layer, environ, shared)):
+            output.write(chunk)
+        output.write(tar.padding(layer.size))
+    output.write(tar.member("manifest.json", 0o644, json.dumps(manifest, separators=(",", ":")).encode()))
+    output.write(tar.END)
+
+
+def _file(image: Image, layer: Layer, environ: Mapping[str, str], store: Store) -> Path:
+    return layer.path or bases.fetched(image.base, layer, environ=environ, store=store)
+
+
+def _blob(blobs: Path, digest: str) -> Path:
+    return blobs / digest.removeprefix("sha256:")
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as handle:
+        while chunk := handle.read(1024 * 1024):
+            yield chunk
+
+
+def _top(data: bytes, media_type: str, name: str) -> bytes:
+    entry: dict[str, Any] = {
+        "mediaType": media_type,
+        "digest": digest_of_bytes(data),
+        "size": len(data),
+        "annotations": {_REF_NAME: name},
+    }
+    return json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]}, sort_keys=True).encode()
