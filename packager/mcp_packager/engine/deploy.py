@@ -30,6 +30,10 @@ from mcp_packager.target import (
 )
 
 
+ROLLBACK = "rollback"
+"""What a rollback tells the lock that it is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Deployed:
     """What a deploy or a rollback did. ``changed`` is false where there was nothing to do."""
@@ -68,7 +72,7 @@ def deploy(
     settled = None if anew else _settled(intent, world)
     if settled is not None and not overdue(world.records.listing(), intent):
         return settled
-    with hold(world.lock, run, "rollback" if rollback_of else "deploy") as guard:
+    with hold(world.lock, run, ROLLBACK if rollback_of else "deploy") as guard:
         settled = None if anew else _settled(intent, world)
         if settled is None:
             return _Deploy(intent, world, guard, verify=verify, run=run, rollback_of=rollback_of, anew=anew).go()

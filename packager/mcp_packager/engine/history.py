@@ -87,6 +87,8 @@ def choose(releases: Sequence[Release], to: int | None) -> Release:
     if current is None:
         raise UserError(Problem("nothing is deployed, so there is nothing to roll back", "run mcp-pack deploy"))
     if to is not None:
+        if to not in deployed and current.rollback_of == to:
+            return current  # it was gone back to, and the release of then was forgotten since
         if to not in deployed:
             known = ", ".join(str(number) for number in sorted(deployed))
             raise UserError(Problem(f"there is no release {to} to go back to", f"choose one of: {known}"))

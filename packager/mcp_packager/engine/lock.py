@@ -7,9 +7,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 
-from mcp_packager.engine.run import Run
+from mcp_packager.engine.run import Run, stamp
 from mcp_packager.errors import PackError, Problem, WorldError
 from mcp_packager.target import Holder, Lock, LockLostError
 
@@ -94,12 +93,12 @@ def _take(lock: Lock, run: Run, what: str) -> Holder:
         if now >= give_up:
             raise WorldError(
                 Problem(
-                    f"{there.who} holds the lock for {there.what} since {_time(there.since)}",
-                    f"wait until it is done (an abandoned lock ends at {_time(there.expires)}), or run mcp-pack unlock",
+                    f"{there.who} holds the lock for {there.what} since {stamp(there.since)}",
+                    f"wait until it is done (an abandoned lock ends at {stamp(there.expires)}), or run mcp-pack unlock",
                 )
             )
         if not said:
-            run.progress.note(f"waiting for {there.who}, who holds the lock since {_time(there.since)}")
+            run.progress.note(f"waiting for {there.who}, who holds the lock since {stamp(there.since)}")
             said = True
         run.clock.sleep(_POLL)
 
@@ -109,7 +108,3 @@ def _lost(there: Holder | None) -> LockLostError:
     return LockLostError(
         Problem(f"the lock was lost while work was under way; it is held by {now}", "run the same command again")
     )
-
-
-def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mcp_packager.engine.apply import Executor
-from mcp_packager.engine.deploy import Deployed, deploy
+from mcp_packager.engine.deploy import ROLLBACK, Deployed, deploy
 from mcp_packager.engine.diff import diff
 from mcp_packager.engine.failure import Stopped, explain
 from mcp_packager.engine.history import choose, current_of, kept_keys
 from mcp_packager.engine.lock import hold
-from mcp_packager.engine.run import Run
+from mcp_packager.engine.run import Run, stamp
 from mcp_packager.errors import PackError
 from mcp_packager.target import Change, Holder, Kept, Phase, Plan, Release, Verify, World
 
@@ -49,12 +50,24 @@ def history(world: World) -> tuple[Release, ...]:
 def rollback(world: World, *, verify: Verify, to: int | None = None, run: Run | None = None) -> Deployed:
     """Deploy an earlier release again: the one numbered ``to``, else the one before the current.
 
+    After a rollback that died before its end, it finishes that one instead of going back once more.
+
     Raises:
         UserError: there is no such release.
         Stopped: it failed; the error says what clients get now.
     """
-    release = choose(world.records.listing(), to)
+    releases = world.records.listing()
+    release = (_unfinished(world, releases, run or Run()) if to is None else None) or choose(releases, to)
     return deploy(release.intent, world, verify=verify, run=run, rollback_of=release.number)
+
+
+def _unfinished(world: World, releases: Sequence[Release], run: Run) -> Release | None:
+    """The release that a rollback left which never let go of its lock."""
+    current, holder = current_of(releases), world.lock.read()
+    if current is None or current.rollback_of is None or holder is None:
+        return None
+    died = holder.what == ROLLBACK and holder.expires <= run.clock.now()
+    return current if died and current.when >= stamp(holder.since) else None
 
 
 def drift(world: World) -> Drift:

@@ -22,7 +22,12 @@ class Clock:
 
     def stamp(self) -> str:
         """The present as RFC 3339 in UTC, to the second."""
-        return datetime.fromtimestamp(self.now(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return stamp(self.now())
+
+
+def stamp(seconds: float) -> str:
+    """Seconds since the epoch as RFC 3339 in UTC, to the second."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def whoami() -> str:

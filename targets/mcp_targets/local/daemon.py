@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -38,6 +39,7 @@ class Daemon:
 
     def __init__(self, places: Places) -> None:
         self._places = places
+        self._telling = threading.Lock()
 
     def alive(self) -> bool:
         """Whether it runs: whether its lock is held. No process number can deceive here."""
@@ -108,10 +110,12 @@ class Daemon:
 
     def tell(self, slot: str, spec: Mapping[str, Any] | None) -> int:
         """Tell it what a slot should run (``None``: nothing). Answers the number by which it shows that it knows."""
-        want = self._want()
-        want["generation"] += 1
-        want["slots"][slot] = spec
-        write_json(self._places.run / "want.json", want)
+        # Two slots may be told at once; no order may get lost.
+        with self._telling:
+            want = self._want()
+            want["generation"] += 1
+            want["slots"][slot] = spec
+            write_json(self._places.run / "want.json", want)
         self._signal(signal.SIGHUP)
         number: int = want["generation"]
         return number

@@ -7,30 +7,36 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from mcp_packager.target import Key, Observed, Value, digest
+from mcp_packager.target import Key, Observed, Value, digest, owned
 from mcp_targets.local.daemon import Daemon
 from mcp_targets.local.keys import key_fields
 from mcp_targets.local.places import Places, inside
 from mcp_targets.local.render import CANDIDATE, HOME, SERVER, SUPERVISOR, UNIT
+from mcp_targets.local.trees import Trees
 from mcp_targets.local.unit import Unit
+
+BUNDLE_MADE: Final = "bundle_made"
+"""Which writing of its bundle a server was started from."""
 
 _FINE: Final = frozenset({"running", "starting"})
 
 
-def observe(places: Places, daemon: Daemon, unit: Unit) -> dict[Key, Observed]:
-    """Everything that is there."""
-    found = {found.key: found for found in _all(places, daemon)}
+def observe(places: Places, daemon: Daemon, unit: Unit, trees: Trees) -> dict[Key, Observed]:
+    """Everything that is there. Of the bundles, the files of those that servers run from are looked at."""
+    trees.forget()
+    found = {found.key: found for found in _all(places, daemon, trees)}
     # It may outlive the folder, should somebody remove that by hand.
     written = unit.observe()
     return found if written is None else found | {UNIT: Observed(*UNIT, written)}
 
 
-def _all(places: Places, daemon: Daemon) -> Iterator[Observed]:
+def _all(places: Places, daemon: Daemon, trees: Trees) -> Iterator[Observed]:
     if not places.root.is_dir():
         return
     yield Observed(*HOME, {"identity": _document(places.owner), "audit": str(places.log("audit"))})
     for folder in inside(places.bundles):
-        yield Observed("bundle", folder.name[:16], bundle_fields(folder))
+        if folder.is_dir():
+            yield Observed("bundle", folder.name[:16], bundle_fields(folder))
     for file in inside(places.configs):
         yield Observed("config", file.stem, config_fields(file))
     for folder in inside(places.secrets):
@@ -40,7 +46,7 @@ def _all(places: Places, daemon: Daemon) -> Iterator[Observed]:
     if daemon.alive():
         yield Observed(*SUPERVISOR, {"pid": daemon.state().get("pid")})
         for key in (CANDIDATE, SERVER):
-            fields = server_fields(daemon.slot(key.name))
+            fields = server_fields(daemon.slot(key.name), trees)
             if fields is not None:
                 yield Observed(*key, fields)
 
@@ -70,14 +76,23 @@ def secret_fields(folder: Path) -> dict[str, Value]:
     }
 
 
-def server_fields(slot: Mapping[str, Any]) -> dict[str, Value] | None:
+def bundle_held(trees: Trees, observed: Mapping[str, Value], desired: Mapping[str, Value]) -> Mapping[str, Value]:
+    """A bundle that is desired, as its files are: only now, since each is thousands of files."""
+    damage = trees.damage(Path(observed["path"]))
+    return {**owned(observed, desired), **({"digest": damage} if damage else {})}
+
+
+def server_fields(slot: Mapping[str, Any], trees: Trees) -> dict[str, Value] | None:
     """A server as the supervisor describes it; ``None`` where the slot is empty."""
     fields = slot.get("fields")
     if fields is None:
         return None
     state = slot["state"]
+    folder = Path(fields["bundle"])
+    fresh = trees.made(folder) == fields.get(BUNDLE_MADE) and not trees.damage(folder)
     return {
         **fields,
+        "bundle": fields["bundle"] if fresh else "files that are not as they were written",
         "state": "running" if state in _FINE else state,
         "pid": slot["pid"],
         "private_port": slot["private_port"],

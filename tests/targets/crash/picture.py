@@ -15,7 +15,7 @@ from mcp_targets.local.daemon import Daemon
 from mcp_targets.local.places import Places
 from mcp_targets.local.world import LocalWorld
 
-_RANDOM: Final = frozenset({"pid", "private_port", "port", "version", "made", "config_digest"})
+_RANDOM: Final = frozenset({"pid", "private_port", "port", "version", "made", "bundle_made", "config_digest"})
 _VERSION: Final = re.compile(r"/[0-9a-f]{16}(?=\"|$)")
 _LOG: Final = re.compile(r"(\.log)(\.\d+)?$")
 
@@ -93,7 +93,7 @@ def _steady(thing: Observed) -> dict[str, Any]:
 def _files(root: Path) -> Iterator[str]:
     """Every file by its path, a bundle's by their number; which of a log's files there are says little."""
     for bundle in root.glob("bundles/*"):
-        yield f"{bundle.relative_to(root)}: {sum(path.is_file() for path in bundle.rglob('*'))} files"
+        yield f"{bundle.relative_to(root)}: {sum(path.is_file() for path in (bundle, *bundle.rglob('*')))} files"
     logs = set()
     for path in root.rglob("*"):
         name = str(path.relative_to(root))

@@ -10,6 +10,10 @@ from mcp_packager.cli.options import Common, common_options
 from mcp_packager.cli.progress import Shown
 
 
+_WINS = "the release wins: mcp-pack deploy mends it"
+_UNFINISHED = "no release says so: mcp-pack deploy finishes what was begun, mcp-pack destroy removes it"
+
+
 @click.command()
 @common_options(targets=True)
 def drift(common: Common) -> None:
@@ -26,5 +30,7 @@ def drift(common: Common) -> None:
             release = "no release" if report.release is None else f"release {report.release}"
             output.data(f"{output.bold(report.target)} ({report.stage}), {release}")
             output.data(report.text.rstrip("\n") if report.drifted else "nothing has drifted")
+            if report.drifted:
+                output.data(_WINS if report.release is not None else _UNFINISHED)
     if drifted:
         raise click.exceptions.Exit(CHANGES_DUE)
