@@ -5,6 +5,7 @@ answer is the SDK's to the byte (`tests/serve/test_direct.py` holds the two agai
 own schemas, and whatever is not plain goes to the SDK's application unread.
 """
 
+import functools
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
@@ -71,6 +72,10 @@ class Direct:
     bus: SubscriptionBus
     log_level: LogLevel
 
+    @functools.cached_property
+    def _stamp(self) -> Mapping[str, Any]:
+        return self.server.server_info_stamp  # a deep copy with every access
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a plain call; hand everything else on."""
         headers = plain.head(scope["headers"]) if scope["path"] == self.path and scope["method"] == "POST" else None
@@ -114,7 +119,7 @@ class Direct:
             return shaped
         meta = shaped.get("_meta") or {}
         if meta.get(_STAMP) is None:
-            shaped["_meta"] = {**meta, _STAMP: self.server.server_info_stamp}
+            shaped["_meta"] = {**meta, _STAMP: self._stamp}
         return await self._sealed(call, scope, shaped) if shaped.get("requestState") is not None else shaped
 
     async def _sealed(self, call: PlainCall, scope: Scope, shaped: dict[str, Any]) -> dict[str, Any]:
