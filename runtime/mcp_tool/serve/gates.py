@@ -17,6 +17,9 @@ SERVER_BUSY: Final = -32000  # JSON-RPC 2.0: first of the codes left to implemen
 PLATFORM: Final = "mcp_tool.platform"
 """Key in the ASGI scope under which an adapter (such as Lambda's) leaves what the platform says of the request."""
 
+PEER: Final = "mcp_tool.peer"
+"""Key in the ASGI scope for the address at the other end of the connection, where `client` is whom it speaks for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Platform:
@@ -26,7 +29,8 @@ class Platform:
         host: The name under which the request came; it is the server's own by that.
         scheme: "https" or "http".
         address: The client's address.
-        identity: Of the caller the platform has authenticated, in the platform's words; None where it has not.
+        identity: Of the caller the platform has authenticated, in the platform's words (`mcp_tool.serve.auth.platform`
+            lists the forms); None where it has not.
     """
 
     host: str
@@ -43,7 +47,7 @@ class Refusal:
         status: HTTP status.
         message: For the JSON-RPC error's `message`; names no secret and quotes nothing the caller sent.
         reason: The word under which it is counted: "too_large", "too_slow", "rate", "busy", "draining",
-            "unauthenticated", "forbidden", "host", "origin", "method", "malformed".
+            "unauthenticated", "forbidden", "issuer" (it cannot be asked), "host", "origin", "method", "malformed".
         code: For the JSON-RPC error's `code`.
         headers: Beside content type and length.
     """

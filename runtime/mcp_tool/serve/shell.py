@@ -19,6 +19,7 @@ from mcp_tool.record import CURRENT, KEY, Record
 from mcp_tool.serve import log
 from mcp_tool.serve.gates import (
     INTERNAL_ERROR,
+    PEER,
     PLATFORM,
     SERVER_BUSY,
     Authenticator,
@@ -54,6 +55,7 @@ LISTENERS: Final = 10
 _MODERN: Final = MODERN.encode()
 _WELL_KNOWN: Final = "/.well-known/"
 _CLOSE: Final = (b"connection", b"close")
+_FOR_PAGES: Final = ((b"access-control-allow-origin", b"*"),)
 _DECIDING: Final = frozenset({b"host", b"origin", b"authorization", b"content-length"})
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 _LONGEST: Final = 128
@@ -173,6 +175,9 @@ class Shell:
             document = self.authenticate.metadata(scope, request.headers)
             if document is not None:
                 return await _show(request, document)
+        origin = request.headers.get(b"origin")
+        if origin is not None and not self.names.origin_is_trusted(origin.decode("latin-1")):
+            return _ORIGIN
         if (path.rstrip("/") or "/") == self.settings.path:
             if scope["method"] != "POST":
                 # A GET of the older protocol versions would open a stream on which nothing ever comes.
@@ -202,16 +207,12 @@ class Shell:
             if self._proxies:
                 self._believe(request)
             is_ours = self.names.host_is_ours(headers.get(b"host", b"").decode("latin-1"))
-        if not is_ours:
-            return _HOST
-        origin = headers.get(b"origin")
-        if origin is not None and not self.names.origin_is_trusted(origin.decode("latin-1")):
-            return _ORIGIN
-        return None
+        return None if is_ours else _HOST
 
     def _believe(self, request: "_Request") -> None:
         """Take client, scheme and host from what a trusted proxy says of them."""
         scope, record = request.scope, request.record
+        scope[PEER] = record.address
         origin = self._proxies.origin(record.address, request.headers, scope["headers"])
         if origin.address != record.address:
             record.address, scope["client"] = origin.address, (origin.address, 0)
@@ -313,9 +314,14 @@ def _repeats(raw: Sequence[tuple[bytes, bytes]]) -> bool:
 
 
 async def _show(request: _Request, document: bytes) -> Refusal | None:
-    if request.scope["method"] not in {"GET", "HEAD"}:
-        return _READ_ONLY
-    await _send(request.send, 200, document, ((b"cache-control", b"max-age=3600"),))
+    """Show a public document, to pages of any origin too: clients in browsers read it first; the SDK's is shown so."""
+    match request.scope["method"]:
+        case "GET" | "HEAD":
+            await _send(request.send, 200, document, ((b"cache-control", b"max-age=3600"), *_FOR_PAGES))
+        case "OPTIONS":  # since such clients send MCP-Protocol-Version along
+            await _send(request.send, 200, b"", (*_FOR_PAGES, (b"access-control-allow-headers", b"*")))
+        case _:
+            return _READ_ONLY
     return None
 
 

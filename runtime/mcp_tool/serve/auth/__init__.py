@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mcp_tool.config import Auth, BearerAuth, Config, IamAuth, JwtAuth, NoAuth
+from mcp_tool.config import BearerAuth, Config, IamAuth, JwtAuth, NoAuth
 from mcp_tool.principal import Principal
 from mcp_tool.serve.auth import shown
 from mcp_tool.serve.auth.keys import StaticKeys
@@ -15,8 +15,8 @@ from mcp_tool.serve.auth.shown import Denied
 from mcp_tool.serve.gates import Authenticator, Headers, Refusal
 from mcp_tool.serve.problem import StartProblem
 
-Proof = Callable[[Mapping[str, Any], str | Denied], Awaitable[Principal | Denied]]
-"""Who a request is from, by its ASGI scope and the bearer token that it shows."""
+Proof = Callable[[Mapping[str, Any], Headers, str | Denied], Awaitable[Principal | Denied]]
+"""Who a request is from, by its ASGI scope, its headers, and the bearer token that it shows."""
 
 _SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 """RFC 6749, section 3.3."""
@@ -36,7 +36,7 @@ class Doorkeeper:
         if self.probe is not None and isinstance(token, str) and token.startswith(PREFIX):
             who = self.probe(token)
         else:
-            who = await self.proof(scope, token)
+            who = await self.proof(scope, headers, token)
         match who:
             case Principal():
                 if who.may(self.resource.required):
@@ -87,14 +87,33 @@ def authenticator(config: Config, scopes: Mapping[str, frozenset[str]]) -> Authe
         required | of_tools,
     )
     probe = None if settings.probe is None else ProbeKey.read(settings.probe)
-    return Doorkeeper(resource, _proof(auth, of_tools), probe)
+    return Doorkeeper(resource, _proof(config, auth, resource, of_tools), probe)
 
 
-def _proof(auth: Auth, of_tools: frozenset[str]) -> Proof:
+def _proof(config: Config, auth: BearerAuth | JwtAuth | IamAuth, resource: Resource, of_tools: frozenset[str]) -> Proof:
     match auth:
         case BearerAuth():
             return StaticKeys.read(auth.keys, of_tools)
-        case JwtAuth() | IamAuth() | NoAuth():
-            raise StartProblem(
-                f"this runtime cannot ask for {auth.mode} yet and will not serve without", "leave serve.auth away"
-            )
+        case JwtAuth():
+            return _tokens(config, auth, resource)
+        case IamAuth():
+            from mcp_tool.serve.auth.platform import PlatformWord
+
+            return PlatformWord(config.serve.trusted_proxies)
+
+
+def _tokens(config: Config, auth: JwtAuth, resource: Resource) -> Proof:
+    from mcp_tool.serve.auth.fetching import is_allowed
+    from mcp_tool.serve.auth.issuer import KeyRing
+    from mcp_tool.serve.auth.tokens import Tokens
+
+    for name, url in (("issuer", auth.issuer), ("jwks_url", auth.jwks_url)):
+        if url is not None and not is_allowed(url):
+            raise StartProblem(f"the {name} under serve.auth is not an https address", "use https, or http on loopback")
+    if resource.public_url is None and auth.audience is None and "*" in config.serve.allowed_hosts:
+        # Else whoever has a token for another server could say here that they meant that one.
+        raise StartProblem(
+            "the server answers to any Host, so a token's audience cannot be told by it",
+            "set public_url under [serve], or audience under [serve.auth]",
+        )
+    return Tokens(auth, resource, KeyRing(auth.issuer, auth.jwks_url))

@@ -12,6 +12,7 @@ from typing import Any, Final
 from mcp_tool.config import SecretRef
 from mcp_tool.principal import Principal
 from mcp_tool.serve.auth.shown import Denied
+from mcp_tool.serve.gates import Headers
 from mcp_tool.serve.problem import StartProblem
 
 _HASHED: Final = "sha256:"
@@ -55,7 +56,7 @@ class StaticKeys:
         forget(references)
         return cls(known)
 
-    async def __call__(self, scope: Mapping[str, Any], shown: str | Denied) -> Principal | Denied:  # noqa: ARG002 - other modes look at the request too
+    async def __call__(self, scope: Mapping[str, Any], headers: Headers, shown: str | Denied) -> Principal | Denied:  # noqa: ARG002 - other modes look at the request too
         """Who shows the token. Compared with every key, in a time that says nothing of any."""
         if isinstance(shown, Denied):
             return shown

@@ -1,0 +1,196 @@
+"""Reading an issuer's documents: JSON over HTTPS, bounded in size and time, from where it was asked for and no other.
+
+An issuer's addresses are named in part by documents that others write, so they are a way to make this server call
+into its own network (MCP 2026-07-28, security best practices, server-side request forgery). Hence: `https` unless both
+ends are this machine, redirects only within one origin, and no way from a public issuer to a private address.
+"""
+
+import functools
+import http.client
+import json
+import socket
+import ssl
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from importlib.util import find_spec
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+LARGEST: Final = 512 * 1024
+"""Bytes of a document; sets of a few dozen keys with certificates stay below a tenth of it."""
+_CHUNK: Final = 16 * 1024
+
+
+class FetchError(Exception):
+    """A document could not be had; the message says why and quotes nothing of what came."""
+
+
+def get_json(url: str, until: float) -> dict[str, Any]:
+    """The JSON object at a URL.
+
+    Args:
+        url: Where it is; see `is_allowed`.
+        until: `time.monotonic()` at which to give up, whatever is on its way by then.
+
+    Raises:
+        FetchError: There is none, or not in time, or it is too large, or it is elsewhere.
+    """
+    seconds = until - time.monotonic()
+    if seconds <= 0:
+        raise FetchError("no time was left")
+    request = urllib.request.Request(url, headers={"Accept": "application/json"})  # noqa: S310 - see is_allowed
+    proxies: dict[str, str] | None = {} if _is_loopback(urlsplit(url).hostname or "") else None
+    try:
+        with _hung_up_after(seconds) as lines, _opener(lines, proxies).open(request, timeout=seconds) as answer:
+            document = json.loads(_body(answer))
+    except urllib.error.HTTPError as error:
+        with closing(error):
+            raise FetchError(f"HTTP status {error.code}") from None
+    except (OSError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", None) or error
+        raise FetchError(f"{type(reason).__name__}: {reason}") from None
+    except (ValueError, RecursionError):
+        raise FetchError("it is not JSON") from None
+    if not isinstance(document, dict):
+        raise FetchError("it is not a JSON object")
+    return document
+
+
+def is_allowed(url: str) -> bool:
+    """Whether such an address may be asked at all: over TLS, or on this machine; with a host and without a user."""
+    parts = urlsplit(url)
+    if not parts.hostname or parts.username is not None:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname))
+
+
+def leads_inside(url: str, issuer: str) -> bool:
+    """Whether a public issuer names an address of a private network. Asks the resolver, so not for the event loop."""
+    named, known = urlsplit(url).hostname or "", urlsplit(issuer).hostname or ""
+    return named != known and _is_private(named) and not _is_private(known)
+
+
+def _body(answer: http.client.HTTPResponse) -> bytes:
+    body = bytearray()
+    while chunk := answer.read1(_CHUNK):
+        body += chunk
+        if len(body) > LARGEST:
+            raise FetchError(f"it is larger than {LARGEST} bytes")
+    return bytes(body)
+
+
+class _Line(http.client.HTTPConnection):
+    """A connection that others can hang up on, even before TLS is up: what is kept is a second handle on its socket."""
+
+    def __init__(self, lines: list[socket.socket], host: str, **options: Any) -> None:
+        super().__init__(host, **options)
+        self._lines = lines
+
+    def connect(self) -> None:
+        super().connect()
+        self._lines.append(self.sock.dup())
+
+
+class _TlsLine(http.client.HTTPSConnection, _Line):
+    """The same over TLS; `HTTPSConnection.connect` calls `_Line.connect` before the handshake."""
+
+
+class _Http(urllib.request.HTTPHandler):
+    def __init__(self, lines: list[socket.socket]) -> None:
+        super().__init__()
+        self._lines = lines
+
+    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(functools.partial(_Line, self._lines), req)
+
+
+class _Https(urllib.request.HTTPSHandler):
+    def __init__(self, lines: list[socket.socket]) -> None:
+        super().__init__()
+        self._lines = lines
+
+    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(functools.partial(_TlsLine, self._lines), req, context=_tls())
+
+
+class _WithinOrigin(urllib.request.HTTPRedirectHandler):
+    max_redirections = 3
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request | None:
+        if urlsplit(newurl)[:2] != urlsplit(req.full_url)[:2]:
+            raise FetchError("it redirects to another origin")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _opener(lines: list[socket.socket], proxies: dict[str, str] | None) -> urllib.request.OpenerDirector:
+    """Like urllib's own without its other schemes; no `proxies` named are those of the environment."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler(proxies),
+        _Http(lines),
+        _Https(lines),
+        _WithinOrigin(),
+        urllib.request.HTTPDefaultErrorHandler(),
+        urllib.request.HTTPErrorProcessor(),
+    ):
+        opener.add_handler(handler)
+    return opener
+
+
+@contextmanager
+def _hung_up_after(seconds: float) -> Iterator[list[socket.socket]]:
+    """Sockets that are shut down when time is up: a timeout counts from byte to byte, and never ends a trickle."""
+    lines: list[socket.socket] = []
+
+    def hang_up() -> None:
+        for line in lines:
+            with suppress(OSError):
+                line.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, hang_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield lines
+    finally:
+        timer.cancel()
+        for line in lines:
+            line.close()
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    """TLS with the system's certificates; where a small image has none, with those of the bundle, if it has some."""
+    context = ssl.create_default_context()
+    paths = ssl.get_default_verify_paths()
+    has_some = bool(paths.cafile) or (bool(paths.capath) and any(Path(paths.capath).iterdir()))
+    if not has_some and find_spec("certifi"):
+        import certifi
+
+        context.load_verify_locations(certifi.where())
+    return context
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_private(host: str) -> bool:
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return False  # only a proxy may know the name, and it is the one to forbid it
+    return any(not ip_address(str(entry[4][0]).partition("%")[0]).is_global for entry in found)
