@@ -102,6 +102,28 @@ def test_killed_at_every_write_a_destroy_leaves_nothing(kill: Any, told: Told) -
 
 
 @pytest.mark.parametrize("kill", [before, after])
+@pytest.mark.parametrize("to", [None, 1])
+def test_a_rollback_that_was_killed_is_finished_and_goes_back_no_further(kill: Any, to: int | None, told: Told) -> None:
+    undisturbed = well_worn()
+    world = FakeWorld(undisturbed)
+    back = engine.rollback(world, to=to, verify=verify(undisturbed), run=run(undisturbed))
+    assert back.release.intent.artifact.version == ("3" if to is None else "1")
+    for number in range(len(world.writes)):
+        cloud = well_worn()
+        with pytest.raises(Kill):
+            engine.rollback(FakeWorld(cloud, at(number, kill)), to=to, verify=verify(cloud), run=run(cloud))
+        cloud.now += LEASE + 1
+        engine.rollback(FakeWorld(cloud), to=to, verify=verify(cloud), run=run(cloud))
+        # Killed while letting go of the lock, it had ended; what is run then is another rollback.
+        ended = kill is after and number == len(world.writes) - 1
+        if to is None and ended:
+            assert cloud.serving() == "registry/till-1"
+        else:
+            assert cloud.state() == undisturbed.state(), f"killed at write {number}"
+    told(f"killed {kill.__name__} each of {len(world.writes)} writes of a rollback: it went on, and no further")
+
+
+@pytest.mark.parametrize("kill", [before, after])
 def test_a_destroy_that_was_killed_goes_on(kill: Any, told: Told) -> None:
     world = FakeWorld(prepared())
     engine.destroy(world, data=True, run=run(world.cloud))

@@ -29,7 +29,6 @@ from mcp_packager.target import (
     World,
 )
 
-
 ROLLBACK = "rollback"
 """What a rollback tells the lock that it is."""
 

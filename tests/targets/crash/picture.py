@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,13 +62,18 @@ class Stage:
             "files": sorted(_files(self.places.root)),
             "processes": sorted(processes(self.places.root)),
             "answer": greeting(self.url()),
-            "beside": beside(self.places),
+            "beside": [path for path in beside(self.places) if path != self.places.lock.name or self._locked()],
         }
         text = json.dumps(found, sort_keys=True)
         for plain, name in self._said(releases):
             text = text.replace(plain, name)
         told: dict[str, Any] = json.loads(_VERSION.sub("/VERSION", text))
         return {name: sorted(part) if isinstance(part, list) else part for name, part in told.items()}
+
+    def _locked(self) -> bool:
+        """Whether the lock holds: that of one that died does not, and may lie there until the next one takes it."""
+        holder = self.world().lock.read()
+        return holder is not None and holder.expires > time.time()
 
     def _said(self, releases: tuple[Release, ...]) -> Iterator[tuple[str, str]]:
         """Each text that differs between runs, and what to say for it, longer ones first."""

@@ -9,7 +9,6 @@ from mcp_packager.cli.commands.plan import CHANGES_DUE
 from mcp_packager.cli.options import Common, common_options
 from mcp_packager.cli.progress import Shown
 
-
 _WINS = "the release wins: mcp-pack deploy mends it"
 _UNFINISHED = "no release says so: mcp-pack deploy finishes what was begun, mcp-pack destroy removes it"
 
