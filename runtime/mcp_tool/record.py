@@ -88,3 +88,6 @@ class Record:
 
 CURRENT: ContextVar[Record | None] = ContextVar("mcp_tool.record", default=None)
 """The request that the running code serves; also in the threads of plain functions. The author's log lines carry it."""
+
+ON_STDIO: Final[dict[str | int, Record]] = {}
+"""The requests of the one client on stdio that are not answered yet, by JSON-RPC id."""

@@ -30,9 +30,6 @@ from mcp_tool.record import Record
 from mcp_tool.serve.log_file import LogFile
 from mcp_tool.serve.redact import Redaction
 
-AUDITED: Final = frozenset({401, 403, 429})
-"""Refusals that say something about who calls, by HTTP status."""
-
 SYNC: Final = 1.0
 """Seconds for which an entry may be in the system's memory alone; the process's own death loses none."""
 

@@ -7,18 +7,23 @@ touched. Other requests are counted by their method alone, when they are over (`
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from mcp_tool.errors import RpcError
 from mcp_tool.record import CURRENT, Record
 from mcp_tool.serve import log
-from mcp_tool.serve.audit import AUDITED, Audit
 from mcp_tool.serve.gates import INVALID_REQUEST
 from mcp_tool.serve.metrics import CALL, CANCELLED, Metrics, Operation
 from mcp_tool.wire import Wire
 
+if TYPE_CHECKING:
+    from mcp_tool.serve.audit import Audit
+
 Answer = Callable[[], Awaitable[dict[str, Any]]]
 """Gives a call's result in wire form."""
+
+AUDITED: Final = frozenset({401, 403, 429})
+"""Refusals that say something about who calls, by HTTP status."""
 
 _MOST_LEARNED: Final = 500
 _INTERNAL_ERROR: Final = "-32603"
@@ -48,8 +53,9 @@ class Calls:
 
     scopes: Mapping[str, frozenset[str]] | None = None
     metrics: Metrics | None = None
-    audit: Audit | None = None
+    audit: "Audit | None" = None
     trace: Callable[[Record], None] | None = None
+    export: Callable[[str, str, str, float], None] | None = None
     _tools: dict[str, _Tool] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
@@ -94,9 +100,7 @@ class Calls:
         finally:
             CURRENT.reset(token)
             operation.in_flight -= 1
-            self._tools.get(record.tool, tool).operation.observe(
-                record.seconds - before, CANCELLED if record.outcome == "gone" else record.error_type
-            )
+            self._observe(self._tools.get(record.tool, tool).operation, record, record.seconds - before)
             if self.audit is not None:
                 self.audit.call(record, arguments)
 
@@ -119,9 +123,15 @@ class Calls:
                 self.metrics.reject(record.refused)
             elif record.method:
                 found = self.metrics.unknown if record.method == CALL else self.metrics.method(record.method)
-                found.observe(record.seconds, CANCELLED if record.outcome == "gone" else record.error_type)
+                self._observe(found, record, record.seconds)
         if self.audit is not None and record.refused and record.status in AUDITED:
             self.audit.refused(record)
+
+    def _observe(self, operation: Operation, record: Record, seconds: float) -> None:
+        failure = CANCELLED if record.outcome == "gone" else record.error_type
+        operation.observe(seconds, failure)
+        if self.export is not None:
+            self.export(operation.method, operation.tool, failure, seconds)
 
     def _ended(self, record: Record, result: Mapping[str, Any]) -> None:
         if result.get("isError") is True:

@@ -18,7 +18,7 @@ from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 
 from mcp_tool.principal import Principal
-from mcp_tool.record import CURRENT, KEY, Record
+from mcp_tool.record import CURRENT, KEY, ON_STDIO, Record
 
 _ASKING: Final[Mapping[str, tuple[type[BaseModel], type[BaseModel]]]] = {
     "elicitation/create": (types.ElicitRequest, types.ElicitResult),
@@ -56,8 +56,13 @@ class LogLevel:
 def record_of(context: ServerRequestContext[Any, Any]) -> Record:
     """What the HTTP shell notes of this request; on stdio, where nobody stands before us, what is noted of it here."""
     request: HTTPConnection | None = context.request
-    kept = CURRENT.get() if request is None else request.scope.get(KEY)
+    kept = _on_stdio(context.request_id) if request is None else request.scope.get(KEY)
     return kept if isinstance(kept, Record) else Record(transport="stdio" if request is None else "http")
+
+
+def _on_stdio(identity: str | int | None) -> Record | None:
+    """What the stdio transport notes of a request; a notification has only what is noted of it here."""
+    return CURRENT.get() or (ON_STDIO.get(identity) if identity is not None else None)
 
 
 def without_credentials(raw: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

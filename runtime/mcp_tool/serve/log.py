@@ -13,12 +13,13 @@ import logging
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from mcp_tool.config import Log
 from mcp_tool.record import CURRENT, Record
-from mcp_tool.serve.log_file import LogFile
+from mcp_tool.serve.log_file import LogFile, stdio_file
 from mcp_tool.serve.log_writer import Writer
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
@@ -26,8 +27,11 @@ _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARN
 _CHATTY = ("mcp", "uvicorn", "asyncio", "sse_starlette")
 """Libraries whose info lines say nothing about the tool."""
 
-_AT_EXIT: Final = 1.0
+_AT_EXIT: Final = 0.5
 """Seconds that a slow reader of the log gets at the end of the process."""
+
+_RARE: Final = 60.0
+"""Seconds between two lines of a logger that would say the same again and again."""
 
 logger = logging.getLogger("mcp_tool.serve")
 
@@ -86,6 +90,22 @@ class _Handler(logging.Handler):
             self.handleError(record)
 
 
+class _Rarely(logging.Filter):
+    """Lets one line a minute of some loggers through."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__()
+        self._names, self._next = tuple(names), 0.0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not record.name.startswith(self._names):
+            return True
+        if record.created < self._next:
+            return False
+        self._next = record.created + _RARE
+        return True
+
+
 def configure(level: str) -> None:
     """Send every logger of the process to standard error as JSON, from `level` up."""
     _OUT.writer = Writer(2)
@@ -107,13 +127,19 @@ def describe(service: str, version: str, secrets: tuple[str, ...] = ()) -> None:
         _OUT.scrub = Scrub(secrets)
 
 
-def keep(path: Path, size: int, files: int) -> None:
+def rarely(*names: str) -> None:
+    """Let these loggers, and those below them, say something once a minute at most."""
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_Rarely(names))
+
+
+def keep(path: Path, settings: Log) -> None:
     """Write the same lines to a file that is put aside when it is full; see `LogFile`.
 
     Where that is not possible, one line says why, and standard error has to do.
     """
     try:
-        _OUT.file = LogFile(path, size, files)
+        _OUT.file = LogFile(path, settings.size, settings.files)
     except OSError as error:
         logger.warning("the log cannot be kept in %s: %s", path, error.strerror or error)
 
@@ -195,3 +221,19 @@ class Stopwatch:
     def ms(self) -> float:
         """Elapsed, to a tenth of a millisecond."""
         return round((time.perf_counter() - self._start) * 1000, 1)
+
+
+__all__ = [
+    "configure",
+    "describe",
+    "flush",
+    "info",
+    "keep",
+    "kept",
+    "line",
+    "logger",
+    "lost",
+    "rarely",
+    "request",
+    "stdio_file",
+]

@@ -6,7 +6,7 @@ Not a part of the endpoint's server: no gate stands before it, and it answers wh
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Final
 
 logger = logging.getLogger("mcp_tool.serve")
@@ -94,15 +94,17 @@ class Lag:
         """The worst lag."""
         return max(self._now, self._before)
 
-    def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Begin to measure."""
+    @contextlib.contextmanager
+    def measured(self) -> Iterator[None]:
+        """Measure the running event loop during the block."""
+        loop = asyncio.get_running_loop()
         self._until = loop.time() + _WINDOW
         self._await(loop)
-
-    def stop(self) -> None:
-        """Measure no more."""
-        if self._handle is not None:
-            self._handle.cancel()
+        try:
+            yield
+        finally:
+            if self._handle is not None:
+                self._handle.cancel()
 
     def _await(self, loop: asyncio.AbstractEventLoop) -> None:
         due = loop.time() + _LOOK

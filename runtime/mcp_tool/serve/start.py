@@ -4,6 +4,7 @@ import asyncio
 import gc
 import io
 import json
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from mcp_tool.serve.problem import StartProblem
 
 if TYPE_CHECKING:
     from mcp_tool.config import Config
+    from mcp_tool.serve.seeing import Seeing
     from mcp_tool.serve.served import Served
 
 Transport = Literal["stdio", "http"]
@@ -46,12 +48,13 @@ class Request:
 def serve(request: Request) -> NoReturn:
     """Serve until the client or the system ends it; never returns. A start that fails exits 1 with one line."""
     _show_prints_at_once()
+    code = 0
     try:
         match request.transport:
             case "stdio":
                 _serve_stdio(request)
             case "http":
-                _serve_http(request)
+                code = _serve_http(request)
     except StartProblem as problem:
         problem.report()
         _leave(1)
@@ -67,7 +70,7 @@ def serve(request: Request) -> NoReturn:
     except Exception as error:  # noqa: BLE001 - the author's own start and stop may raise anything
         _unexpected(error).report()
         _leave(1)
-    _leave(0)
+    _leave(code)
 
 
 def _show_prints_at_once() -> None:
@@ -91,42 +94,48 @@ def _serve_stdio(request: Request) -> None:
     from mcp_tool.serve import stdio
 
     pipes = stdio.take_pipes()
-    _, served = _load(request)
+    served, watched = _load(request)
+    from mcp_tool.serve import watchdog
 
     async def run() -> None:
-        async with served.running():
-            await stdio.serve(served.server, pipes, _settle)
+        async with watched.exporting(), served.running():
+            with watchdog.watching():
+                await stdio.serve(served.server, pipes, _settle, watched.calls.seen)
 
     asyncio.run(run())
 
 
-def _serve_http(request: Request) -> None:
+def _serve_http(request: Request) -> int:
     from mcp_tool.serve import auth, http, limits, log, shell
     from mcp_tool.serve.names import Names
     from mcp_tool.serve.ready import Readiness
 
     sockets = http.inherited(request.descriptors) or (http.bind(request.host, request.port),)
-    config, served = _load(request)
-    settings = config.serve
+    served, watched = _load(request)
+    config, settings = watched.config, watched.config.serve
     names = Names.of(request.host, settings.public_url, settings.allowed_hosts, settings.allowed_origins)
     inner = served.application(settings)
     outer = shell.Shell(
-        served.shortened(inner),
+        watched.around(served.shortened(inner)),
         settings,
         names,
         auth.authenticator(config, served.scopes),
         served.scopes,
         limits.limiter(config, served.server.name),
-        Readiness(config.dependencies),
+        Readiness(config.dependencies, lambda: served.runner is not None and served.runner.worn),
+        watched.calls.seen,
     )
 
     def ready() -> None:
         _settle()
         log.info("listening", url=http.url(sockets[0], settings.path))
 
-    async def run() -> None:
-        async with served.running():
-            await http.serve(
+    def lost_threads() -> int:
+        return 0 if served.runner is None else served.runner.lost
+
+    async def run() -> int:
+        async with watched.exporting(), watched.collected(lambda: outer.ready, lost_threads), served.running():
+            return await http.serve(
                 outer,
                 inner.router.lifespan_context(inner),
                 sockets,
@@ -136,45 +145,58 @@ def _serve_http(request: Request) -> None:
             )
 
     with asyncio.Runner(loop_factory=http.new_loop) as runner:
-        runner.run(run())
+        return runner.run(run())
 
 
-def _load(request: Request) -> tuple["Config", "Served"]:
+def _load(request: Request) -> tuple["Served", "Seeing"]:
     """Everything between the command line and the transport."""
     gc.disable()  # collections during the imports find nothing and cost a twentieth of the start
     from mcp_tool import config as configuration
-    from mcp_tool.serve import environment, log
+    from mcp_tool.serve import environment, log, stdio
+    from mcp_tool.settings import Values
 
     # A wheel carries a config with [env], so that it runs where nobody deployed it; its client may say otherwise.
     beside = request.bundle / "config.json"
     config = configuration.load(request.config or (beside if beside.is_file() else None))
     log.configure(config.log.level)
+    stdio.AT_CUT_OFF.append(log.flush)
     tool = _read_json(request.bundle / "tool.json", "the bundle", "build it again, or name another with --bundle")
+    if request.transport == "stdio":
+        log.keep(config.log.file or log.stdio_file(os.environ, tool["name"], config.stage), config.log)
     environment.open_paths(request.bundle)
     secrets = environment.enter(config, tool, defaults=request.config is None)
+    log.describe(tool["name"], tool.get("version") or "", Values(os.environ, secrets).secret_texts())
+    kept = request.bundle / "contract.json"
+    contract = _read_json(kept, "the contract", "build the bundle again") if kept.exists() else None
     if ":" in tool["entrypoint"]:
-        return config, _load_wrapped(tool, config)
-    return config, _load_app(tool, config, request.bundle, secrets)
+        return _load_wrapped(tool, config, contract)
+    return _load_app(tool, config, contract, secrets)
 
 
 def _load_app(
-    tool: Mapping[str, Any], config: "Config", bundle: Path, secrets: Mapping[str, Mapping[str, str]]
-) -> "Served":
+    tool: Mapping[str, Any], config: "Config", kept: Mapping[str, Any] | None, secrets: Mapping[str, Mapping[str, str]]
+) -> tuple["Served", "Seeing"]:
     from mcp_tool.app import App
+    from mcp_tool.running import THREADS
     from mcp_tool.serve import sdk
-    from mcp_tool.serve.calls import Calls
+    from mcp_tool.serve.seeing import seeing
 
-    app = App.load(tool, secrets=secrets, timeout=config.serve.timeout)
-    kept = bundle / "contract.json"
-    contract = _read_json(kept, "the contract", "build the bundle again") if kept.exists() else app.contract()
-    return sdk.serve_app(app, tool, contract, config, Calls())
+    threads = min(THREADS, config.serve.concurrency)
+    app = App.load(tool, secrets=secrets, timeout=config.serve.timeout, threads=threads)
+    contract = app.contract() if kept is None else kept
+    watched = seeing(config, tool, contract)
+    return sdk.serve_app(app, tool, contract, config, watched.calls), watched
 
 
-def _load_wrapped(tool: Mapping[str, Any], config: "Config") -> "Served":
+def _load_wrapped(
+    tool: Mapping[str, Any], config: "Config", contract: Mapping[str, Any] | None
+) -> tuple["Served", "Seeing"]:
     from mcp_tool.serve import author, wrapped
-    from mcp_tool.serve.calls import Calls
+    from mcp_tool.serve.seeing import seeing
 
-    return wrapped.serve_object(author.load_object(tool["entrypoint"]), tool["entrypoint"], config, Calls())
+    watched = seeing(config, tool, contract)
+    candidate = author.load_object(tool["entrypoint"])
+    return wrapped.serve_object(candidate, tool["entrypoint"], config, watched.calls), watched
 
 
 def _read_json(path: Path, name: str, fix: str) -> dict[str, Any]:

@@ -17,11 +17,12 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import anyio
 from anyio import AsyncFile, CapacityLimiter, to_thread
 
+from mcp_tool.record import ON_STDIO, Record
 from mcp_tool.serve import private
 
 if TYPE_CHECKING:
@@ -32,6 +33,10 @@ QUIET = 1.0
 
 CUT_OFF = 2.5
 """Seconds from the end of input to the end of the process, whatever still runs."""
+
+
+_LONGEST: Final = 128
+"""Characters of what the client says that are kept for the log."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,13 @@ def cut_off_after(seconds: float, code: int = 0) -> None:
     timer.start()
 
 
+AT_CUT_OFF: Final[list[Callable[[], object]]] = []
+"""What is done right before the process is cut off; each does not take long."""
+
+
 def _cut_off(code: int) -> None:
+    for work in AT_CUT_OFF:
+        work()
     private.remove()
     os._exit(code)
 
@@ -68,13 +79,19 @@ def _cut_off(code: int) -> None:
 class Wire:
     """The two ends of the client's pipes, in the shape `mcp.server.stdio.stdio_server` reads and writes.
 
-    It counts what was asked and what was answered, so that the end of input does not swallow the answers to
-    what came right before it.
+    It keeps what was asked and is not answered, so that the end of input does not swallow the answers to what came
+    right before it; and it notes each request, as the HTTP shell does, from its line to that of its answer.
+
+    Attributes:
+        pipes: The client's.
+        seen: Told of every request at its end.
     """
 
     pipes: Pipes
+    seen: Callable[[Record], None]
     _lines: asyncio.Queue[str | None] = field(default_factory=asyncio.Queue)
-    _open: set[str] = field(default_factory=set)
+    _client: str = ""
+    _protocol: str = ""
     _answered: asyncio.Event = field(default_factory=asyncio.Event)
     _writer: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
 
@@ -107,7 +124,7 @@ class Wire:
                 self._note(line, asked=True)
                 return line
         with anyio.move_on_after(QUIET):
-            while self._open:
+            while ON_STDIO:
                 self._answered.clear()
                 await self._answered.wait()
         raise StopAsyncIteration
@@ -118,15 +135,47 @@ class Wire:
         except ValueError:
             return
         match message:
-            case {"method": "notifications/cancelled", "params": {"requestId": identity}}:
-                self._open.discard(json.dumps(identity))
+            case {"method": "notifications/cancelled", "params": {"requestId": str() | int() as identity}}:
+                self._over(identity, "gone")
             case {"method": "subscriptions/listen"}:
                 pass  # stays open for as long as the client does
-            case {"method": _, "id": identity} if asked:
-                self._open.add(json.dumps(identity))
-            case {"id": identity} if not asked and "method" not in message:
-                self._open.discard(json.dumps(identity))
+            case {"method": str() as method, "id": str() | int() as identity} if asked:
+                self._begin(method, identity, message.get("params"))
+            case {"id": str() | int() as identity, "error": {"code": int() as code}} if not asked:
+                self._over(identity, "failed", str(code))
+            case {"id": str() | int() as identity, "result": dict() as result} if not asked:
+                self._protocol = self._greeted(identity, result) or self._protocol
+                self._over(identity, "")
         self._answered.set()
+
+    def _begin(self, method: str, identity: str | int, params: object) -> None:
+        if method == "initialize" and isinstance(params, dict):
+            from mcp_tool.serve.noting import named
+
+            self._client = named(params.get("clientInfo"))
+        ON_STDIO[identity] = Record(
+            transport="stdio",
+            request_id=f"{os.getpid()}:{str(identity)[:_LONGEST]}",
+            method=method[:_LONGEST],
+            protocol=self._protocol,
+            client=self._client,
+        )
+
+    def _greeted(self, identity: str | int, result: dict[str, Any]) -> str:
+        """The protocol version that both agreed on, if that is what was answered."""
+        record = ON_STDIO.get(identity)
+        version = result.get("protocolVersion")
+        if record is None or record.method != "initialize" or not isinstance(version, str):
+            return ""
+        record.protocol = version
+        return version
+
+    def _over(self, identity: str | int, outcome: str, error_type: str = "") -> None:
+        record = ON_STDIO.pop(identity, None)
+        if record is not None:
+            record.outcome = record.outcome or outcome
+            record.error_type = record.error_type or error_type
+            self.seen(record)
 
     async def write(self, text: str) -> None:
         """Write whole lines; a client that is gone is no error."""
@@ -143,11 +192,11 @@ class Wire:
         """Nothing is held back."""
 
 
-async def serve(server: "Server[Any]", pipes: Pipes, ready: Callable[[], None]) -> None:
+async def serve(server: "Server[Any]", pipes: Pipes, ready: Callable[[], None], seen: Callable[[Record], None]) -> None:
     """Serve one client until it closes the pipe, or SIGTERM or SIGINT comes."""
     from mcp.server.stdio import stdio_server
 
-    wire = Wire(pipes)
+    wire = Wire(pipes, seen)
     loop = asyncio.get_running_loop()
 
     def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a signal handler
