@@ -31,8 +31,10 @@ _PUSHES: Final[Mapping[str, str]] = MappingProxyType(
 
 _CONTEXTS: Final = frozenset({"Context", "ServerSession", "RequestContext", "ServerRequestContext"})
 _FUNCTIONS: Final = "mcp.server.elicitation."
-_QUESTIONS: Final = frozenset({"mcp_tool.Ask", "mcp_tool.Sample", "mcp_tool.ListRoots"})
-_ASK_DEFAULT: Final = 2  # its place among the arguments of Ask
+_QUESTIONS: Final[Mapping[str, int]] = MappingProxyType(
+    {"mcp_tool.Ask": 2, "mcp_tool.Sample": 4, "mcp_tool.ListRoots": 0}
+)
+"""The runtime's questions, and the place of ``default`` among the arguments of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +80,8 @@ def _has_default(node: ast.Call, names: _Names) -> bool:
     """Whether a default is given; what is passed by ``*`` or ``**`` may hold one."""
     if any(keyword.arg in {None, "default"} for keyword in node.keywords):
         return True
-    positional = _ASK_DEFAULT if names.dotted(node.func) == "mcp_tool.Ask" else len(node.args)
-    return len(node.args) > positional or any(isinstance(argument, ast.Starred) for argument in node.args)
+    place = _QUESTIONS[names.dotted(node.func)]
+    return len(node.args) > place or any(isinstance(argument, ast.Starred) for argument in node.args)
 
 
 def _parsed(files: AuthorFiles) -> Iterator[tuple[str, ast.Module]]:
