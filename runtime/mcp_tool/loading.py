@@ -43,12 +43,13 @@ def trimmed(error: BaseException) -> str:
     part: traceback.TracebackException | None = report
     while part is not None and id(part) not in seen:
         seen.add(id(part))
-        part.stack = traceback.StackSummary.from_list([frame for frame in part.stack if _is_authors(frame)])
+        part.stack = traceback.StackSummary.from_list([frame for frame in part.stack if is_authors(frame)])
         part = part.__cause__ or part.__context__
     return "".join(_without_empty_headers(report.format()))
 
 
-def _is_authors(frame: traceback.FrameSummary) -> bool:
+def is_authors(frame: traceback.FrameSummary) -> bool:
+    """Whether a line of a traceback is the author's: not the runtime's, nor Python's, nor an installed package's."""
     name = frame.filename
     if name.startswith("<") or "site-packages" in name or "dist-packages" in name:
         return False

@@ -1,28 +1,44 @@
 """MCP over streamable HTTP: one socket, one uvicorn, the shell, and an orderly end.
 
-On SIGTERM or SIGINT the server says "not ready", after `drain_delay` it stops accepting and ends the listen streams,
-calls in flight finish within `drain`, and the process exits 0.
+On SIGTERM or SIGINT the server says "not ready", after `drain_delay` it stops accepting, refuses what still comes over
+connections that it has, and ends the listen streams; calls in flight finish within `drain`, and the process exits 0.
+A process that has lost too many threads ends itself the same way, and exits `RECYCLED`.
 """
 
 import asyncio
 import contextlib
 import importlib.util
+import logging
 import signal
 import socket
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import FrameType
+from typing import cast
 
 import uvicorn
 from sse_starlette.sse import AppStatus
 
 from mcp_tool.config import Serve
+from mcp_tool.serve.http_connections import Sweep, is_idle
 from mcp_tool.serve.problem import StartProblem
 from mcp_tool.serve.shell import Shell
 from mcp_tool.serve.stdio import cut_off_after
+from mcp_tool.serve.watchdog import watching
 
-_AFTER_DRAIN = 2.0
+logger = logging.getLogger("mcp_tool.serve")
+
+RECYCLED = 75
+"""Exit code of a process that ends itself to be started anew (EX_TEMPFAIL of sysexits.h)."""
+
+_AFTER_DRAIN = 3.0
 """Seconds for the author's clean-up once the last call is over."""
+
+_SETTLING = 0.1
+"""Seconds that connections get which were made while the server stopped accepting: their requests are on the way."""
+
+_LOOKS = 10
+"""Ticks of uvicorn, a tenth of a second each, between two looks at its connections."""
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -89,11 +105,28 @@ class _Uvicorn(uvicorn.Server):
         self._close_listens = close_listens
         self._ready = ready
         self._stopping = False
+        self._sweep = Sweep(self.server_state.connections)
+        self._listening: Sequence[socket.socket] = ()
+        self._end: asyncio.Task[None] | None = None
+        self._until = 0.0
+        self.exit_code = 0
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
+        self._listening = sockets or ()
         self._shell.ready = not self._stopping
         self._ready()
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % _LOOKS == 0:
+            self._sweep()
+        if self._shell.readiness.worn and not self._stopping:
+            logger.error("too many threads are lost: this process ends, to be started anew")
+            self.exit_code = RECYCLED
+            self._stop(asyncio.get_running_loop())
+        if self._shell.draining:
+            self.should_exit = not self._shell.in_flight or asyncio.get_running_loop().time() > self._until
+        return await super().on_tick(counter) or self.force_exit
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -103,11 +136,7 @@ class _Uvicorn(uvicorn.Server):
             if self._stopping:
                 self.force_exit = number == signal.SIGINT
                 return
-            self._stopping, self._shell.ready = True, False
-            settings = self._shell.settings
-            # From here, so that it also ends a server whose event loop a tool blocks.
-            cut_off_after(settings.drain_delay + settings.drain + _AFTER_DRAIN)
-            loop.call_soon_threadsafe(self._wind_down, settings.drain_delay)
+            self._stop(loop)
 
         before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
@@ -116,18 +145,63 @@ class _Uvicorn(uvicorn.Server):
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _wind_down(self, delay: float) -> None:
-        loop = asyncio.get_running_loop()
-        if self._handed_over:
+    def _stop(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._stopping, self._shell.ready = True, False
+        settings = self._shell.settings
+        # From here, so that it also ends a server whose event loop a tool blocks.
+        cut_off_after(settings.drain_delay + settings.drain + _AFTER_DRAIN, self.exit_code)
+        loop.call_soon_threadsafe(self._wind_down)
+
+    def _wind_down(self) -> None:
+        self._end = asyncio.create_task(self._finish())
+
+    async def _finish(self) -> None:
+        settings = self._shell.settings
+        yielding = self._handed_over and self.exit_code == 0
+        if yielding:
             # Somebody else accepts on these sockets by now. What was accepted here is answered within the delay, so
             # that no connection is closed while its first request is on the way.
-            for server in self.servers:
-                _stop_accepting(server, loop)
-        loop.call_later(delay, self._finish)
-
-    def _finish(self) -> None:
+            self._accept_no_more()
+        await asyncio.sleep(settings.drain_delay)
+        if not yielding:
+            await self._accept_the_last()
         self._close_listens()
-        self.should_exit = True
+        for connection in list(self.server_state.connections):
+            if is_idle(connection):
+                connection.transport.close()
+        if self.server_state.connections:
+            await asyncio.sleep(_SETTLING)
+        self._shell.draining = True
+        self._until = asyncio.get_running_loop().time() + settings.drain
+
+    def _accept_no_more(self) -> None:
+        for server in self.servers:
+            _stop_accepting(server, asyncio.get_running_loop())
+
+    async def _accept_the_last(self) -> None:
+        """Close the listening sockets, with nobody left in their queues: who is there would be reset."""
+        if not self._handed_over:
+            for listening in self._listening:
+                listening.listen(0)
+            await asyncio.sleep(_SETTLING / 2)
+        self._accept_no_more()
+        if self._handed_over:
+            return  # whoever comes next takes over the queue
+        taken = []
+        for listening in self._listening:
+            with contextlib.suppress(OSError):
+                while True:
+                    taken.append(listening.accept()[0])
+        for server in self.servers:
+            server.close()
+        for connection in taken:
+            connection.setblocking(False)  # noqa: FBT003 - socket's own signature
+            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
+
+    def _protocol(self) -> asyncio.Protocol:
+        # As uvicorn's startup makes one for each connection.
+        make = cast("Callable[..., asyncio.Protocol]", self.config.http_protocol_class)
+        return make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state, _loop=None)
 
 
 def _stop_accepting(server: asyncio.Server, loop: asyncio.AbstractEventLoop) -> None:
@@ -151,8 +225,11 @@ async def serve(
     ready: Callable[[], None],
     *,
     handed_over: bool = False,
-) -> None:
-    """Serve until SIGTERM or SIGINT; returns when the last call is answered or its time is over.
+) -> int:
+    """Serve until SIGTERM or SIGINT, or until too many threads are lost.
+
+    Returns:
+        The exit code, when the last call is answered or its time is over.
 
     Sockets that were `handed_over` are left to their next server at once; others accept during `drain_delay` too,
     since a load balancer takes a while to notice.
@@ -170,12 +247,14 @@ async def serve(
         proxy_headers=False,
         server_header=False,
         timeout_keep_alive=int(settings.keep_alive),
-        timeout_graceful_shutdown=max(1, int(settings.drain)),
+        timeout_graceful_shutdown=1,  # what is left of `drain` by then is over
     )
     # Entered here, not by uvicorn, which would print a traceback of its own where it fails.
     async with lifespan:
         server = _Uvicorn(config, shell, close_listens, ready, handed_over=handed_over)
-        await server.serve(sockets=list(sockets))
+        with watching():
+            await server.serve(sockets=list(sockets))
+        return server.exit_code
 
 
 def new_loop() -> asyncio.AbstractEventLoop:

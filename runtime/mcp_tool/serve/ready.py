@@ -37,6 +37,11 @@ class Readiness:
         self._looked: float | None = None
         self._looking: asyncio.Task[None] | None = None
 
+    @property
+    def worn(self) -> bool:
+        """Whether so many threads are lost that the process is at its end."""
+        return self._worn()
+
     async def reasons(self) -> tuple[str, ...]:
         """Why not, as words: "threads", and the names of dependencies that take no connection; empty when ready."""
         if self._dependencies and (self._looked is None or self._clock() - self._looked >= FRESH):
