@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from mcp_packager.bundle import materialise
+from mcp_packager.bundle.entries import inline, make
+from mcp_packager.files import remove_tree
+from mcp_packager.platforms import Platform
 from mcp_packager.testing import Pack, Project, calling, greeting
 from mcp_targets.local.places import inside
+from mcp_targets.local.trees import Trees, write_listing
 from tests.targets.test_local import places_of
 
 pytestmark = pytest.mark.timeout(180)
@@ -39,60 +43,75 @@ def writable(path: Path) -> Path:
     return path
 
 
-def edited(bundle: Path) -> str:
-    code = writable(bundle / "app" / "suite_tool.py")
-    code.write_text(code.read_text().replace("This is", "This was"))
-    return "app/suite_tool.py changed"
+def edit(path: Path, old: str, new: str) -> None:
+    writable(path.parent)
+    writable(path).write_text(path.read_text().replace(old, new))
 
 
-def edited_to_the_same_size(bundle: Path) -> str:
-    code = writable(bundle / "app" / "suite_tool.py")
-    code.write_text(code.read_text().replace("This is", "That is"))
-    return "app/suite_tool.py changed"
+def to_another_size(tree: Path) -> str:
+    edit(tree / "app" / "one.py", "1", "12")
+    return "app/one.py changed"
 
 
-def edited_in_the_store_too(bundle: Path) -> str:
-    """A file of a dependency is hard-linked: whoever writes into it writes into the store."""
-    code = writable(bundle / "lib" / "mcp_tool" / "registry.py")
-    code.write_text("# nothing is left\n" + code.read_text())
-    return "lib/mcp_tool/registry.py changed"
+def to_the_same_size(tree: Path) -> str:
+    edit(tree / "app" / "one.py", "1", "2")
+    return "app/one.py changed"
 
 
-def missing(bundle: Path) -> str:
-    folder = bundle / "lib" / "mcp_tool"
-    writable(folder)
-    (folder / "principal.py").unlink(missing_ok=True)
-    (folder / "wire.py").unlink()
-    return "lib/mcp_tool/wire.py missing"
+def away(tree: Path) -> str:
+    (tree / "lib" / "two.py").unlink()
+    return "lib/two.py missing"
 
 
-def added(bundle: Path) -> str:
-    writable(bundle / "app")
-    (bundle / "app" / "sitecustomize.py").write_text("print('hello')\n")
+def added(tree: Path) -> str:
+    (tree / "app" / "sitecustomize.py").write_text("print('hello')")
     return "app/sitecustomize.py added"
 
 
-def replaced_by_a_link(bundle: Path) -> str:
-    writable(bundle / "app")
-    code = bundle / "app" / "suite_tool.py"
-    elsewhere = bundle.parent.parent / "elsewhere.py"
-    elsewhere.write_bytes(code.read_bytes())
-    code.unlink()
-    code.symlink_to(elsewhere)
-    return "app/suite_tool.py changed"
+def a_link(tree: Path) -> str:
+    code = tree / "app" / "one.py"
+    code.rename(tree.parent / "elsewhere.py")
+    code.symlink_to(tree.parent / "elsewhere.py")
+    return "app/one.py changed"
 
 
-@pytest.mark.parametrize(
-    "change", [edited, edited_to_the_same_size, edited_in_the_store_too, missing, added, replaced_by_a_link]
-)
-def test_a_change_to_the_files_that_are_served_is_drift_and_is_mended(
-    shared: tuple[Project, Pack], change: Callable[[Path], str]
-) -> None:
+def all_of_it(tree: Path) -> str:
+    remove_tree(tree)
+    return "app/one.py missing, contract.json missing and 1 more"
+
+
+def nothing(tree: Path) -> str:
+    os.utime(tree / "app" / "one.py")
+    return ""
+
+
+@pytest.mark.parametrize("change", [to_another_size, to_the_same_size, away, added, a_link, all_of_it, nothing])
+def test_each_change_is_found(tmp_path: Path, change: Callable[[Path], str]) -> None:
+    entries = (inline("app/one.py", b"one = 1"), inline("contract.json", b"{}"), inline("lib/two.py", b"two = 2"))
+    bundle = make(entries, Platform("3.11", "x86_64-manylinux_2_28"), None)
+    tree = tmp_path / bundle.hash
+    materialise(bundle, tree)
+    trees = Trees()
+    assert trees.damage(tree) == "the list of its files missing"
+    write_listing(bundle, tree)
+    trees.forget()
+    assert trees.damage(tree) == ""
+    words = change(tree)
+    assert trees.damage(tree) == "", "it was looked at before"
+    trees.forget()
+    assert trees.damage(tree) == words
+
+
+def test_changes_to_the_files_that_are_served_are_drift_and_are_mended(shared: tuple[Project, Pack]) -> None:
     _, pack = shared
     before = pack.deploy()
     url = pack.url()
     bundle = bundle_of(pack)
-    words = change(bundle)
+    edit(bundle / "app" / "suite_tool.py", "This is", "This was")
+    # A file of a dependency is hard-linked: whoever writes into it writes into the store.
+    edit(bundle / "lib" / "mcp_tool" / "registry.py", "import", "import  ")
+    (bundle / "lib" / "mcp_tool" / "wire.py").unlink()
+    words = "app/suite_tool.py changed, lib/mcp_tool/registry.py changed and 1 more"
     told = pack.run("drift", expect=(4,)).told
     assert words in told
     assert "files that are not as they were written" in told
@@ -128,7 +147,7 @@ def test_a_list_of_files_that_is_gone_is_written_anew(shared: tuple[Project, Pac
 def test_drift_says_who_wins(shared: tuple[Project, Pack]) -> None:
     _, pack = shared
     release = pack.deploy()["release"]
-    edited(bundle_of(pack))
+    edit(bundle_of(pack) / "app" / "suite_tool.py", "This is", "This was")
     plain = [*pack.argv("drift")]
     plain.remove("--json")
     told = subprocess.run(plain, env={**os.environ, **pack.environ}, capture_output=True, text=True, check=False).stdout
@@ -143,7 +162,7 @@ def test_a_kept_bundle_that_was_changed_is_not_rolled_back_to(tmp_path: Path) ->
     try:
         project.write("1.0.0")
         pack.deploy()
-        edited(bundle_of(pack))
+        edit(bundle_of(pack) / "app" / "suite_tool.py", "This is", "This was")
         project.write("2.0.0")
         url = pack.deploy()["endpoint"]["url"]
         # Nobody is served from it: no drift.
@@ -160,15 +179,3 @@ def test_a_kept_bundle_that_was_changed_is_not_rolled_back_to(tmp_path: Path) ->
     finally:
         pack.run("destroy", "--yes")
     assert not places_of(pack).root.exists()
-
-
-def test_a_plan_with_nothing_to_do_is_quick(shared: tuple[Project, Pack], capsys: pytest.CaptureFixture[str]) -> None:
-    _, pack = shared
-    pack.deploy()
-    times = []
-    for _ in range(5):
-        began = time.perf_counter()
-        pack.run("plan", "--exit-code")
-        times.append(time.perf_counter() - began)
-    with capsys.disabled():
-        print(f"\nplan with nothing to do, whole process: {min(times):.2f} s at best, {max(times):.2f} s at worst")
