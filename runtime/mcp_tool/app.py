@@ -11,7 +11,7 @@ from mcp_tool.calling import Caller, Scrub, crash, logger
 from mcp_tool.errors import EntrypointError, ResourceNotFoundError, RpcError, SettingsError, ToolError
 from mcp_tool.plans import Plans, ResourcePlan
 from mcp_tool.providers import Lifespan
-from mcp_tool.running import THREADS, Runner
+from mcp_tool.running import THREADS, Runner, TimeLimitError
 from mcp_tool.schema.inputs import ArgumentsError
 from mcp_tool.settings import Values
 from mcp_tool.wire import MODERN, Wire
@@ -136,11 +136,12 @@ class App:
         """
         plan = self._plans.tools.get(name)
         if plan is None:
-            return results.error(f"Unknown tool: {name}")
+            return _noted(wire, "unknown_tool", results.error(f"Unknown tool: {name}"))
         failed = f"Error executing tool {name}"
         unset = self._unset.get(name)
         if unset:
-            return results.error(f"{failed}: it needs secrets that are not set on this server: {', '.join(unset)}")
+            text = f"{failed}: it needs secrets that are not set on this server: {', '.join(unset)}"
+            return _noted(wire, "secrets", results.error(text))
         try:
             returned = await self._call(plan.call, arguments, wire, plan.declaration.timeout or math.inf)
             if isinstance(returned, InputRequired):
@@ -150,10 +151,10 @@ class App:
             raise
         except (ToolError, ArgumentsError) as error:
             logger.info("tool %r failed: %s", name, self._scrub(repr(str(error))))
-            return results.error(self._scrub(f"{failed}: {error}"))
+            return _noted(wire, _kind(error), results.error(self._scrub(f"{failed}: {error}")))
         except Exception as error:  # noqa: BLE001 - a crash of the author's code is an answer too
             self._crash(f"tool {name!r}", error)
-            return results.error(failed)
+            return _noted(wire, "crash", results.error(failed))
 
     async def read_resource(self, uri: str, wire: Wire) -> dict[str, Any]:
         """Answer `resources/read`.
@@ -232,3 +233,20 @@ class App:
         if found is None:
             raise RpcError(INVALID_PARAMS, f"Unknown resource: {address}", {"uri": address})
         return found
+
+
+def _noted(wire: Wire, error_type: str, answer: dict[str, Any]) -> dict[str, Any]:
+    """The answer as it is; why it is an error goes to whoever counts and logs, since the wire has no word for it."""
+    if wire.record is not None:
+        wire.record.error_type = error_type
+    return answer
+
+
+def _kind(error: ToolError | ArgumentsError) -> str:
+    match error:
+        case ArgumentsError():
+            return "arguments"
+        case TimeLimitError():
+            return "timeout"
+        case _:
+            return "tool_error"

@@ -19,10 +19,12 @@ class StartProblem(Exception):  # noqa: N818 - named for what the reader sees: a
         self.fix = fix
         self.traceback = traceback
 
+    def document(self) -> dict[str, str]:
+        """The problem as a line of the log has it."""
+        record = {"level": "error", "msg": self.what, "fix": self.fix}
+        return record if self.traceback is None else {**record, "traceback": self.traceback}
+
     def report(self) -> None:
         """Write the problem to standard error as one line of JSON."""
-        record = {"level": "error", "msg": self.what, "fix": self.fix}
-        if self.traceback is not None:
-            record["traceback"] = self.traceback
-        sys.stderr.write(json.dumps(record, ensure_ascii=False) + "\n")
+        sys.stderr.write(json.dumps(self.document(), ensure_ascii=False) + "\n")
         sys.stderr.flush()

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,21 +57,25 @@ def serve(request: Request) -> NoReturn:
             case "http":
                 code = _serve_http(request)
     except StartProblem as problem:
-        problem.report()
-        _leave(1)
+        _fail(problem)
     except EntrypointError as error:
-        StartProblem(error.what, error.fix, error.trace or None).report()
-        _leave(1)
+        _fail(StartProblem(error.what, error.fix, error.trace or None))
     except SettingsError as error:
-        StartProblem(str(error), "give them a value under [env] or [secrets] of the manifest").report()
-        _leave(1)
+        _fail(StartProblem(str(error), "give them a value under [env] or [secrets] of the manifest"))
     except ContractError as error:
-        StartProblem(str(error), "mend them, then build again").report()
-        _leave(1)
+        _fail(StartProblem(str(error), "mend them, then build again"))
     except Exception as error:  # noqa: BLE001 - the author's own start and stop may raise anything
-        _unexpected(error).report()
-        _leave(1)
+        _fail(_unexpected(error))
     _leave(code)
+
+
+def _fail(problem: StartProblem) -> NoReturn:
+    """Say what is wrong, also where a client that starts servers lets nobody look at their standard error."""
+    problem.report()
+    from mcp_tool.serve import log
+
+    log.kept({"ts": round(time.time(), 3), **problem.document()})
+    _leave(1)
 
 
 def _show_prints_at_once() -> None:
