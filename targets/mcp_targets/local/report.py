@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import time
-from collections import deque
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, Final
 
 from mcp_packager.target import Endpoint, State, Status
 from mcp_targets.local.daemon import Daemon
+from mcp_targets.local.logs import tail
 from mcp_targets.local.places import Places
 from mcp_targets.local.render import SERVER
 
-_FOLLOW: Final = 0.2
 _SHOWN_LINES: Final = 10
 
 
@@ -66,15 +64,6 @@ def _stopped(places: Places, daemon: Daemon) -> tuple[str, ...]:
     )
 
 
-def tail(path: Path, lines: int) -> tuple[str, ...]:
-    """The last lines of a file; nothing where there is none."""
-    try:
-        with path.open(encoding="utf-8", errors="replace") as handle:
-            return tuple(line.rstrip("\n") for line in deque(handle, maxlen=lines))
-    except OSError:
-        return ()
-
-
 def spoken(line: str) -> str:
     """A line of the server's log as a sentence: what it says and how to mend it, without the rest of the document."""
     try:
@@ -85,37 +74,3 @@ def spoken(line: str) -> str:
         return line
     fix = document.get("fix")
     return f"{document['msg']} ({fix})" if isinstance(fix, str) else document["msg"]
-
-
-def read_logs(path: Path, *, lines: int, follow: bool) -> Iterator[str]:
-    """The last lines, those of the file before included, and with ``follow`` what comes, across rotations."""
-    now = tail(path, lines)
-    if len(now) < lines:
-        yield from tail(path.with_name(f"{path.name}.1"), lines - len(now))
-    yield from now
-    if follow:
-        yield from _follow(path)
-
-
-def _follow(path: Path) -> Iterator[str]:
-    inode, place, rest = _where(path)
-    while True:
-        there, size, _ = _where(path)
-        if there != inode or size < place:
-            inode, place, rest = there, 0, b""
-        if size > place:
-            with path.open("rb") as handle:
-                handle.seek(place)
-                data = handle.read()
-            place += len(data)
-            *whole, rest = (rest + data).split(b"\n")
-            yield from (line.decode("utf-8", "replace") for line in whole)
-        time.sleep(_FOLLOW)
-
-
-def _where(path: Path) -> tuple[int, int, bytes]:
-    try:
-        found = path.stat()
-    except OSError:
-        return 0, 0, b""
-    return found.st_ino, found.st_size, b""

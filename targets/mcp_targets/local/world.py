@@ -34,6 +34,7 @@ from mcp_packager.target import (
 )
 from mcp_targets.local.daemon import Daemon
 from mcp_targets.local.keys import PROBE, key_fields, make_key, read_key
+from mcp_targets.local.logs import read_logs, stdio_log, tail
 from mcp_targets.local.observe import (
     BUNDLE_MADE,
     bundle_fields,
@@ -46,7 +47,7 @@ from mcp_targets.local.observe import (
 from mcp_targets.local.places import Places, drop, sweep, told
 from mcp_targets.local.records import FileLock, FileRecords
 from mcp_targets.local.render import CANDIDATE, SERVER
-from mcp_targets.local.report import read_logs, spoken, status, tail
+from mcp_targets.local.report import spoken, status
 from mcp_targets.local.supervisor.machine import bound, port_of
 from mcp_targets.local.trees import Trees, write_listing
 from mcp_targets.local.unit import Unit
@@ -156,8 +157,9 @@ class LocalWorld:
         return status(self._places, self._daemon, self.endpoint(Phase.SWITCH, self.observe()))
 
     def logs(self, *, lines: int, follow: bool) -> Iterator[str]:
-        """The server's log."""
-        return read_logs(self._places.log(SERVER.name), lines=lines, follow=follow)
+        """What the deployed server wrote, and what the servers that clients started over stdio did."""
+        paths = (self._places.log(SERVER.name), stdio_log(self._request.identity, self._request.environ))
+        return read_logs(paths, lines=lines, follow=follow)
 
     def probe_key(self) -> bytes | None:
         """What the deploy's probe tokens are signed with; ``None`` where it is not made yet."""
