@@ -47,9 +47,22 @@ def fixture_bundle(folder: Path) -> Path:
     return folder
 
 
-def command(bundle: Path, *arguments: str) -> list[str]:
+def command(bundle: Path, *arguments: str, module: str = "mcp_tool") -> list[str]:
     """The command line that serves a bundle."""
-    return [sys.executable, "-m", "mcp_tool", "serve", "--bundle", str(bundle), *arguments]
+    return [sys.executable, "-m", module, "serve", "--bundle", str(bundle), *arguments]
+
+
+_WITHOUT = """
+import runpy, sys
+sys.modules.update(dict.fromkeys(sys.argv.pop(1).split(","), None))
+runpy.run_module("mcp_tool", run_name="__main__", alter_sys=True)
+"""
+
+
+def command_without(packages: Sequence[str], bundle: Path, *arguments: str) -> list[str]:
+    """The same where these packages are not installed, such as "uvloop" and "httptools"."""
+    python, _, _, *rest = command(bundle, *arguments)
+    return [python, "-c", _WITHOUT, ",".join(packages), *rest]
 
 
 @dataclass
@@ -118,11 +131,13 @@ def http_server(
     config: Mapping[str, Any] | None = None,
     env: Mapping[str, str] | None = None,
     arguments: Sequence[str] = (),
+    without: Sequence[str] = (),
 ) -> Iterator[HttpServer]:
-    """Serve a bundle on a free port until the block ends."""
+    """Serve a bundle on a free port until the block ends, as if these packages were not installed."""
     log, settings = bundle / "stderr.log", bundle / "config.json"
     settings.write_text(json.dumps({"schema": 1, **(config or {})}), encoding="utf-8")
-    line = command(bundle, "--transport", "http", "--port", "0", "--config", str(settings), *arguments)
+    given = ("--transport", "http", "--port", "0", "--config", str(settings), *arguments, module=module)
+    line = command_without(without, bundle, *given) if without else command(bundle, *given)
     with log.open("wb") as stderr:
         process = subprocess.Popen(line, stdout=stderr, stderr=stderr, env={**os.environ, **(env or {})})
     try:

@@ -21,6 +21,7 @@ from sse_starlette.sse import AppStatus
 
 from mcp_tool.config import Serve
 from mcp_tool.serve.http_connections import Sweep, is_idle
+from mcp_tool.serve.http_forks import keep_out
 from mcp_tool.serve.problem import StartProblem
 from mcp_tool.serve.shell import Shell
 from mcp_tool.serve.stdio import cut_off_after
@@ -252,6 +253,7 @@ async def serve(
     # Entered here, not by uvicorn, which would print a traceback of its own where it fails.
     async with lifespan:
         server = _Uvicorn(config, shell, close_listens, ready, handed_over=handed_over)
+        keep_out(sockets)
         with watching():
             await server.serve(sockets=list(sockets))
         return server.exit_code
