@@ -42,7 +42,7 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
         "unlock": Entry(f"{_HERE}.unlock:unlock", "Take away a lock that a dead deploy left."),
         "client-config": Entry(f"{_HERE}.client_config:client_config", "Print or write the settings of an MCP client."),
         "monitoring": Entry(f"{_HERE}.monitoring:monitoring", "Write a Grafana dashboard and Prometheus alert rules."),
-        "secrets": Entry(f"{_HERE}.secrets:secrets", "List the declared secrets, never their values."),
+        "secrets": Entry(f"{_HERE}.secrets:secrets", "List secrets, deliver new values, make keys for callers."),
     },
     "About mcp-pack": {
         "schema": Entry(f"{_HERE}.schema:schema", "Print the JSON Schema of mcp-tool.toml."),
