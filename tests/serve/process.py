@@ -132,12 +132,13 @@ def http_server(
     env: Mapping[str, str] | None = None,
     arguments: Sequence[str] = (),
     without: Sequence[str] = (),
+    module: str = "mcp_tool",
 ) -> Iterator[HttpServer]:
-    """Serve a bundle on a free port until the block ends, as if these packages were not installed."""
+    """Serve a bundle on a free port until the block ends, as if the packages of `without` were not installed."""
     log, settings = bundle / "stderr.log", bundle / "config.json"
     settings.write_text(json.dumps({"schema": 1, **(config or {})}), encoding="utf-8")
-    given = ("--transport", "http", "--port", "0", "--config", str(settings), *arguments, module=module)
-    line = command_without(without, bundle, *given) if without else command(bundle, *given)
+    given = ("--transport", "http", "--port", "0", "--config", str(settings), *arguments)
+    line = command_without(without, bundle, *given) if without else command(bundle, *given, module=module)
     with log.open("wb") as stderr:
         process = subprocess.Popen(line, stdout=stderr, stderr=stderr, env={**os.environ, **(env or {})})
     try:
