@@ -6,7 +6,6 @@ server, so that the two ways are held against each other.
 
 from __future__ import annotations
 
-import asyncio
 import http.client
 import json
 import time
@@ -16,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from mcp_tool.serve import plain, reply
+from mcp_tool.serve import plain
 from tests.serve.process import ENVELOPE, JSON, LEGACY, MODERN, HttpServer, http_server, make_bundle
 
 SOURCE = '''
@@ -191,6 +190,56 @@ def test_both_ways_answer_the_same_to_the_byte(server: HttpServer, era: str, cas
         assert (kind, kind_of_sdk) == ("text/event-stream" if stays else "application/json", "text/event-stream")
 
 
+@pytest.mark.parametrize("era", [LEGACY, "2024-11-05", MODERN])
+@pytest.mark.parametrize("method", [*sorted(plain.ASKED), "tools/list with a cursor", "prompts/get"])
+def test_both_ways_answer_a_question_the_same_to_the_byte(server: HttpServer, era: str, method: str) -> None:
+    method, cursor, _ = method.partition(" with a cursor")
+    headers, body = question(era, method, {"cursor": "x"} if cursor else {})
+    ours, theirs = send(server, headers, body), send(server, headers, body, twice=True)
+    assert (ours[0], ours[2]) == (theirs[0], theirs[2])
+    if era != MODERN:
+        kept = not cursor and method in plain.ASKED - {"server/discover"}
+        assert (ours[1], theirs[1]) == ("application/json" if kept else "text/event-stream", "text/event-stream")
+
+
+@pytest.mark.parametrize("era", [LEGACY, MODERN])
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [("echo", {"text": "x"}), ("raises", {"kind": "tool"}), ("raises", {"kind": "rpc"}), ("echo", {}), (None, None)],
+)
+def test_both_ways_are_written_down_alike(server: HttpServer, era: str, name: str | None, arguments: Any) -> None:
+    if name is None:
+        headers, body = question(era, "tools/list", {})
+    else:
+        headers, body = request(era, name, arguments, {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01"})
+    before = len(written(server))
+    send(server, headers, body)
+    send(server, headers, body, twice=True)
+    until(lambda: len(written(server)) == before + 2)
+    ours, theirs = written(server)[-2:]
+    assert ours == theirs
+    assert ours["protocol"] == era
+
+
+def written(server: HttpServer) -> list[dict[str, Any]]:
+    """The lines of requests, without what no two requests share."""
+    apart = {"ts", "request_id", "duration_ms"}
+    lines = [line for line in server.lines() if line["msg"] == "request"]
+    return [{key: value for key, value in line.items() if key not in apart} for line in lines]
+
+
+def question(era: str, method: str, params: Mapping[str, Any]) -> tuple[dict[str, str], bytes]:
+    """Headers and body of another request."""
+    headers, body = request(era, "", None, {})
+    document = json.loads(body)
+    document["method"] = method
+    document["params"] = {"_meta": document["params"]["_meta"], **params}
+    headers.pop("mcp-name", None)
+    if era == MODERN:
+        headers["mcp-method"] = method
+    return headers, json.dumps(document).encode()
+
+
 def _unsealed(messages: list[bytes]) -> bytes:
     document = json.loads(messages[-1])
     assert len(document["result"].pop("requestState")) > 40
@@ -282,10 +331,10 @@ def test_which_calls_are_plain(era: str, case: str, is_plain: bool) -> None:
     if case in ODD:
         ODD[case](headers, document)
     head = plain.head([(name.encode(), value.encode()) for name, value in headers.items()])
-    call = None if head is None else plain.read(head, json.dumps(document).encode(), {"echo"})
+    found = None if head is None else plain.read(head, json.dumps(document).encode(), {"echo"})
     # What routes a call of the newer era is nothing to the older one.
     unseen = era == LEGACY and case in {"a header for an argument", "the name in base64", "capabilities a number"}
-    assert (call is not None) is (is_plain or unseen)
+    assert (found is not None) is (is_plain or unseen)
 
 
 @pytest.mark.parametrize("era", [LEGACY, MODERN])
@@ -306,52 +355,3 @@ def until(happened: Callable[[], bool]) -> None:
     while not happened():
         assert time.monotonic() < deadline
         time.sleep(0.01)
-
-
-def test_a_silent_call_pings_and_then_answers_on_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reply, "PING_AFTER", 0.01)
-    monkeypatch.setattr(reply, "_LOOK_AFTER", 0.0)
-    sent: list[Any] = []
-
-    async def conversation() -> None:
-        twice = asyncio.Event()
-
-        async def receive() -> Any:
-            await asyncio.Event().wait()
-
-        async def send(message: Any) -> None:
-            sent.append(message)
-            if len(sent) == 3:
-                twice.set()
-
-        async with reply.Reply(receive, send) as answer:
-            await asyncio.wait_for(twice.wait(), 20)
-            await answer.end(200, "{}")
-        await answer.event("too late")
-
-    asyncio.run(conversation())
-    assert sent[0]["type"] == "http.response.start"
-    assert dict(sent[0]["headers"])[b"content-type"] == b"text/event-stream"
-    assert [message["body"] for message in sent[1:3]] == [b": ping\r\n\r\n"] * 2
-    assert sent[-1] == {"type": "http.response.body", "body": b"event: message\r\ndata: {}\r\n\r\n", "more_body": False}
-
-
-def test_a_stop_from_elsewhere_is_not_taken_for_a_client_that_left() -> None:
-    async def conversation() -> None:
-        async def never() -> Any:
-            await asyncio.Event().wait()
-
-        async def ignore(_: Any) -> None:
-            pass
-
-        async def work() -> None:
-            async with reply.Reply(never, ignore):
-                await asyncio.Event().wait()
-
-        task = asyncio.ensure_future(work())
-        await asyncio.sleep(0)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-    asyncio.run(conversation())

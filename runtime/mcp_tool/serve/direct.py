@@ -1,6 +1,6 @@
-"""The short way of a plain tool call over HTTP: from its body to the seam and back, past the SDK's transport.
+"""The short way of a plain request over HTTP, past the SDK's transport: calls to the seam, questions to the contract.
 
-The SDK makes a task group, a connection and several streams for every request; a plain call needs none of them. Its
+The SDK makes a task group, a connection and several streams for every request; a plain one needs none of them. Its
 answer is the SDK's to the byte (`tests/serve/test_direct.py` holds the two against each other), made with the SDK's
 own schemas, and whatever is not plain goes to the SDK's application unread.
 """
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import mcp_types as types
+import pydantic_core
 from mcp.server.connection import allowed_log_levels
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
@@ -32,10 +33,10 @@ from mcp_tool.principal import Principal
 from mcp_tool.record import KEY, Record
 from mcp_tool.serve import noting, plain
 from mcp_tool.serve.exchange import LogLevel, without_credentials
-from mcp_tool.serve.plain import PlainCall
+from mcp_tool.serve.plain import Plain
 from mcp_tool.serve.reply import Reply
 from mcp_tool.serve.shell import Application, Receive, Scope, Send
-from mcp_tool.wire import Wire
+from mcp_tool.wire import MODERN, Wire
 
 logger = logging.getLogger("mcp_tool.serve")
 
@@ -61,6 +62,7 @@ class Direct:
         boundary: Seals what a call leaves for its next round.
         bus: Carries what subscribers are told.
         log_level: What older clients asked to hear.
+        ready: The answers that the contract holds, as `ready` made them.
     """
 
     inner: Application
@@ -71,6 +73,7 @@ class Direct:
     boundary: RequestStateBoundary
     bus: SubscriptionBus
     log_level: LogLevel
+    ready: "Ready"
 
     @functools.cached_property
     def _stamp(self) -> Mapping[str, Any]:
@@ -84,17 +87,21 @@ class Direct:
             return
         first = await receive()
         if first["type"] == "http.request" and not first.get("more_body"):
-            call = plain.read(headers, first.get("body", b""), self.tools)
-            if call is not None:
+            found = plain.read(headers, first.get("body", b""), self.tools)
+            if found is not None and found.method == plain.CALL:
                 async with Reply(receive, send) as reply:
-                    await self._answer(call, scope, reply)
+                    await self._answer(found, scope, reply)
+                return
+            if found is not None and (result := self.ready.get((found.modern, found.method))) is not None:
+                _note(_record(scope), found).outcome = "ok"
+                identity = _json(found.request_id, modern=found.modern)
+                await Reply(receive, send).end(200, f'{{"jsonrpc":"2.0","id":{identity},"result":{result}}}')
                 return
         await self.inner(scope, _again(first, receive), send)
 
-    async def _answer(self, call: PlainCall, scope: Scope, reply: Reply) -> None:
+    async def _answer(self, call: Plain, scope: Scope, reply: Reply) -> None:
         line = _Line(self, call, scope, reply)
-        noting.note(line.record, plain.METHOD, call.version, noting.named(call.meta.get(_SENDER)))
-        line.record.follow_meta(call.meta)
+        _note(line.record, call)
         try:
             result = await self.answer(call.name, call.arguments, line)
             result = await self._shaped(call, scope, result)
@@ -106,14 +113,14 @@ class Direct:
             line.record.outcome = line.record.outcome or "ok"
             await reply.end(200, _text(call, types.JSONRPCResponse(jsonrpc="2.0", id=call.request_id, result=result)))
 
-    async def _shaped(self, call: PlainCall, scope: Scope, result: dict[str, Any]) -> dict[str, Any]:
+    async def _shaped(self, call: Plain, scope: Scope, result: dict[str, Any]) -> dict[str, Any]:
         """A result as it goes to the wire: checked and ordered by the protocol's schema, stamped, sealed."""
         if call.modern:
             result = {"resultType": "complete", **result}
         try:
-            shaped = methods.serialize_server_result(plain.METHOD, call.version, result)
+            shaped = methods.serialize_server_result(plain.CALL, call.version, result)
         except ValidationError:
-            logger.exception("handler for %r returned an invalid result", plain.METHOD)
+            logger.exception("handler for %r returned an invalid result", plain.CALL)
             raise MCPError(code=_INTERNAL_ERROR, message="Handler returned an invalid result") from None
         if not call.modern:
             return shaped
@@ -122,7 +129,7 @@ class Direct:
             shaped["_meta"] = {**meta, _STAMP: self._stamp}
         return await self._sealed(call, scope, shaped) if shaped.get("requestState") is not None else shaped
 
-    async def _sealed(self, call: PlainCall, scope: Scope, shaped: dict[str, Any]) -> dict[str, Any]:
+    async def _sealed(self, call: Plain, scope: Scope, shaped: dict[str, Any]) -> dict[str, Any]:
         async def given(context: object) -> dict[str, Any]:  # noqa: ARG001 - the SDK calls it so
             return shaped
 
@@ -130,13 +137,51 @@ class Direct:
             session=cast("Any", None),  # sealing looks at the request, never at the way back
             lifespan_context=None,
             protocol_version=call.version,
-            method=plain.METHOD,
+            method=plain.CALL,
             params=call.params,
             request_id=call.request_id,
             request=Request(scope),
         )
         sealed = await self.boundary(context, given)
         return cast("dict[str, Any]", sealed)
+
+
+Ready = Mapping[tuple[bool, str], str]
+"""Results as JSON, by whether the era is the newer one, and method."""
+
+
+def ready(contract: Mapping[str, Any], *, listen: bool) -> Ready:
+    """The answers of a contract document that are the same for everybody.
+
+    Args:
+        contract: Its `answers` stand as they go to the wire.
+        listen: Whether `subscriptions/listen` is served.
+    """
+    modern, legacy = dict(contract["answers"][MODERN]), contract["answers"]["legacy"]
+    if not listen:
+        modern["server/discover"] = modern["server/discover without listen"]
+    eras = ((True, modern), (False, legacy))
+    return {
+        (era, method): _json(answers[method], modern=era)
+        for era, answers in eras
+        for method in plain.ASKED & answers.keys()
+    }
+
+
+def _json(value: Any, *, modern: bool) -> str:
+    """A value as the SDK writes it in an era."""
+    return _COMPACT.encode(value) if modern else pydantic_core.to_json(value).decode()
+
+
+def _record(scope: Scope) -> Record:
+    kept = scope.get(KEY)
+    return kept if isinstance(kept, Record) else Record()
+
+
+def _note(record: Record, request: Plain) -> Record:
+    noting.note(record, request.method, request.version, noting.named(request.meta.get(_SENDER)))
+    record.follow_meta(request.meta)
+    return record
 
 
 def _again(first: Any, receive: Receive) -> Receive:
@@ -148,13 +193,13 @@ def _again(first: Any, receive: Receive) -> Receive:
     return again
 
 
-async def _fail(call: PlainCall, line: "_Line", error: types.ErrorData) -> None:
+async def _fail(call: Plain, line: "_Line", error: types.ErrorData) -> None:
     noting.failed(line.record, error.code)
     status = ERROR_CODE_HTTP_STATUS.get(error.code, 200) if call.modern else 200
     await line.reply.end(status, _text(call, types.JSONRPCError(jsonrpc="2.0", id=call.request_id, error=error)))
 
 
-def _text(call: PlainCall, message: BaseModel) -> str:
+def _text(call: Plain, message: BaseModel) -> str:
     """A message as the SDK writes it in this era."""
     if not call.modern:
         return message.model_dump_json(by_alias=True, exclude_unset=True)
@@ -168,11 +213,10 @@ class _Line:
     request_state: Final = None
     can_ask: Final = False
 
-    def __init__(self, direct: Direct, call: PlainCall, scope: Scope, reply: Reply) -> None:
+    def __init__(self, direct: Direct, call: Plain, scope: Scope, reply: Reply) -> None:
         self._direct, self._call, self._scope, self.reply = direct, call, scope, reply
         self.request_id, self.protocol_version = call.request_id, call.version
-        kept = scope.get(KEY)
-        self.record: Record = kept if isinstance(kept, Record) else Record()
+        self.record = _record(scope)
 
     @property
     def principal(self) -> Principal | None:
@@ -220,4 +264,4 @@ class _Line:
         await self.reply.event(_text(self._call, message))
 
 
-__all__ = ["Answer", "Direct"]
+__all__ = ["Answer", "Direct", "ready"]

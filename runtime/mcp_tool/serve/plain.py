@@ -1,8 +1,8 @@
-"""What a plain tool call over HTTP looks like, in both eras, and which requests are not plain.
+"""What a plain request over HTTP looks like, in both eras, and which requests are not plain.
 
-A request is plain when there is nothing about it to decide: every header that routes it stands there once and agrees
-with the body, the body holds what every client sends and nothing else, and the SDK's own schema accepts it. All else,
-the wrong and the rare, is for the SDK's application to judge.
+Plain is a tool call, or a question whose answer the contract holds, when there is nothing about it to decide: every
+header that routes it stands there once and agrees with the body, the body holds what every client sends and nothing
+else, and the SDK's own schema accepts it. All else, the wrong and the rare, is for the SDK's application to judge.
 """
 
 import json
@@ -17,8 +17,13 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSI
 
 from mcp_tool.serve.gates import Headers
 
-METHOD: Final = "tools/call"
+CALL: Final = "tools/call"
+ASKED: Final = frozenset(
+    {"tools/list", "resources/list", "resources/templates/list", "prompts/list", "server/discover"}
+)
+"""The questions whose answers the contract holds."""
 
+_METHODS: Final = frozenset(method.encode() for method in {CALL, *ASKED})
 _ENVELOPE: Final = frozenset({"jsonrpc", "id", "method", "params"})
 _PARAMS: Final = frozenset({"name", "arguments", "_meta"})
 _VERSION: Final = "io.modelcontextprotocol/protocolVersion"
@@ -30,22 +35,24 @@ _LEGACY: Final[Mapping[bytes | None, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class PlainCall:
-    """A `tools/call` that the SDK would hand to the tool as it stands.
+class Plain:
+    """A request that the SDK would hand to its handler as it stands.
 
     Attributes:
         version: The protocol version it is served at.
         modern: Whether that is one without sessions, whose requests carry their own envelope.
-        params: As they came; `name`, `arguments` and `meta` are parts of them.
+        method: `CALL` or one of `ASKED`.
+        params: As they came; `name` and `arguments` of a call and `meta` are parts of them.
     """
 
     version: str
     modern: bool
     request_id: str | int
+    method: str
+    params: Mapping[str, Any] | None
+    meta: Mapping[str, Any]
     name: str
     arguments: Mapping[str, Any]
-    params: Mapping[str, Any]
-    meta: Mapping[str, Any]
 
 
 def head(raw: Sequence[tuple[bytes, bytes]]) -> Headers | None:
@@ -62,13 +69,13 @@ def head(raw: Sequence[tuple[bytes, bytes]]) -> Headers | None:
     version = headers.get(b"mcp-protocol-version")
     if version in _LEGACY:
         return headers
-    if version not in _MODERN or headers.get(b"mcp-method") != METHOD.encode() or b"mcp-name" not in headers:
+    if version not in _MODERN or headers.get(b"mcp-method") not in _METHODS:
         return None
     return None if any(name.startswith(b"mcp-param-") for name in headers) else headers
 
 
-def read(headers: Headers, body: bytes, tools: Container[str]) -> PlainCall | None:
-    """The call in a body, if it is a plain one.
+def read(headers: Headers, body: bytes, tools: Container[str]) -> Plain | None:
+    """The request in a body, if it is a plain one.
 
     Args:
         headers: As `head` gave them.
@@ -82,24 +89,44 @@ def read(headers: Headers, body: bytes, tools: Container[str]) -> PlainCall | No
         document = json.loads(body) if modern else pydantic_core.from_json(body)
     except (ValueError, RecursionError):
         return None
+    served = _MODERN[version] if modern and version is not None else _LEGACY[version]
+    found = _plain(document, served, tools, modern=modern)
+    if found is None or (modern and not _agrees(headers, found)):
+        return None
+    try:
+        methods.validate_client_request(found.method, served, found.params)
+    except (ValueError, KeyError):  # pydantic's error is a ValueError
+        return None
+    return found
+
+
+def _plain(document: Any, served: str, tools: Container[str], *, modern: bool) -> Plain | None:
     match document:
-        case {"jsonrpc": "2.0", "method": "tools/call", "id": str() | int() as identity, "params": dict() as params}:
+        case {"jsonrpc": "2.0", "method": str() as method, "id": str() | int() as identity}:
             pass
         case _:
             return None
-    if isinstance(identity, bool) or not document.keys() <= _ENVELOPE or not params.keys() <= _PARAMS:
+    params = document.get("params")
+    if isinstance(identity, bool) or not document.keys() <= _ENVELOPE or not isinstance(params, dict | None):
         return None
-    name, arguments, meta = params.get("name"), params.get("arguments", {}), params.get("_meta", {})
-    if not isinstance(name, str) or name not in tools or not isinstance(arguments, dict) or not isinstance(meta, dict):
+    given: dict[str, Any] = params or {}
+    meta, name, arguments = given.get("_meta", {}), given.get("name", ""), given.get("arguments", {})
+    if not isinstance(meta, dict) or not isinstance(name, str) or not isinstance(arguments, dict):
         return None
-    served = _MODERN[version] if modern and version is not None else _LEGACY[version]
-    if modern and not (headers[b"mcp-name"] == name.encode() and meta.get(_VERSION) == served):
-        return None
-    try:
-        methods.validate_client_request(METHOD, served, params)
-    except (ValueError, KeyError):  # pydantic's error is a ValueError
-        return None
-    return PlainCall(served, modern, identity, name, arguments, params, meta)
+    if method == CALL:
+        fits = name in tools and given.keys() <= _PARAMS
+    else:
+        fits = method in ASKED and given.keys() <= {"_meta"}
+    return Plain(served, modern, identity, method, params, meta, name, arguments) if fits else None
+
+
+def _agrees(headers: Headers, found: Plain) -> bool:
+    """Whether the headers of the newer era say what the body says."""
+    return (
+        headers[b"mcp-method"] == found.method.encode()
+        and headers.get(b"mcp-name", b"") == found.name.encode()
+        and found.meta.get(_VERSION) == found.version
+    )
 
 
 @lru_cache(maxsize=64)  # a client sends the same two with every request

@@ -24,7 +24,7 @@ from mcp_tool.config import Config, Serve
 from mcp_tool.errors import RpcError
 from mcp_tool.serve import events
 from mcp_tool.serve.calls import Calls
-from mcp_tool.serve.direct import Answer, Direct
+from mcp_tool.serve.direct import Answer, Direct, ready
 from mcp_tool.serve.exchange import Exchange, LogLevel, caller, record_of
 from mcp_tool.serve.noting import Greetings, noted
 from mcp_tool.serve.problem import StartProblem
@@ -72,7 +72,8 @@ def serve_app(app: "App", tool: Mapping[str, Any], contract: Mapping[str, Any], 
     def shortened(inner: Application) -> Application:
         if config.telemetry is not None:
             return inner  # the SDK's spans are wanted
-        return Direct(inner, config.serve.path, _plain(contract), answer, server, boundary, bus, log_level)
+        kept = ready(contract, listen=config.serve.listen)
+        return Direct(inner, config.serve.path, _plain(contract), answer, server, boundary, bus, log_level, kept)
 
     @contextlib.asynccontextmanager
     async def running() -> AsyncIterator[None]:
