@@ -2,7 +2,8 @@
 
 An issuer's addresses are named in part by documents that others write, so they are a way to make this server call
 into its own network (MCP 2026-07-28, security best practices, server-side request forgery). Hence: `https` unless both
-ends are this machine, redirects only within one origin, and no way from a public issuer to a private address.
+ends are this machine, no redirects (neither discovery nor key sets have them), and no way from a public issuer to a
+private address.
 """
 
 import functools
@@ -14,10 +15,10 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from importlib.util import find_spec
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -88,17 +89,24 @@ def _body(answer: http.client.HTTPResponse) -> bytes:
 class _Line(http.client.HTTPConnection):
     """A connection that others can hang up on, even before TLS is up: what is kept is a second handle on its socket."""
 
-    def __init__(self, lines: list[socket.socket], host: str, **options: Any) -> None:
-        super().__init__(host, **options)
-        self._lines = lines
+    lines: list[socket.socket]
 
     def connect(self) -> None:
         super().connect()
-        self._lines.append(self.sock.dup())
+        self.lines.append(self.sock.dup())
 
 
 class _TlsLine(http.client.HTTPSConnection, _Line):
     """The same over TLS; `HTTPSConnection.connect` calls `_Line.connect` before the handshake."""
+
+
+def _kept(lines: list[socket.socket], kind: type[_Line]) -> Callable[..., _Line]:
+    def connection(host: str, **options: Any) -> _Line:
+        made = kind(host, **options)
+        made.lines = lines
+        return made
+
+    return connection
 
 
 class _Http(urllib.request.HTTPHandler):
@@ -107,7 +115,7 @@ class _Http(urllib.request.HTTPHandler):
         self._lines = lines
 
     def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(functools.partial(_Line, self._lines), req)
+        return self.do_open(_kept(self._lines, _Line), req)
 
 
 class _Https(urllib.request.HTTPSHandler):
@@ -116,18 +124,7 @@ class _Https(urllib.request.HTTPSHandler):
         self._lines = lines
 
     def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(functools.partial(_TlsLine, self._lines), req, context=_tls())
-
-
-class _WithinOrigin(urllib.request.HTTPRedirectHandler):
-    max_redirections = 3
-
-    def redirect_request(
-        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
-    ) -> urllib.request.Request | None:
-        if urlsplit(newurl)[:2] != urlsplit(req.full_url)[:2]:
-            raise FetchError("it redirects to another origin")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
+        return self.do_open(_kept(self._lines, _TlsLine), req, context=_tls())
 
 
 def _opener(lines: list[socket.socket], proxies: dict[str, str] | None) -> urllib.request.OpenerDirector:
@@ -137,7 +134,6 @@ def _opener(lines: list[socket.socket], proxies: dict[str, str] | None) -> urlli
         urllib.request.ProxyHandler(proxies),
         _Http(lines),
         _Https(lines),
-        _WithinOrigin(),
         urllib.request.HTTPDefaultErrorHandler(),
         urllib.request.HTTPErrorProcessor(),
     ):
@@ -180,17 +176,24 @@ def _tls() -> ssl.SSLContext:
 
 
 def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+    address = _address(host)
+    return host == "localhost" if address is None else address.is_loopback
 
 
 def _is_private(host: str) -> bool:
+    address = _address(host)
+    if address is not None:
+        return not address.is_global
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except OSError:
         return False  # only a proxy may know the name, and it is the one to forbid it
-    return any(not ip_address(str(entry[4][0]).partition("%")[0]).is_global for entry in found)
+    addresses = [_address(str(entry[4][0])) for entry in found]
+    return any(one is None or not one.is_global for one in addresses)
+
+
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(host.partition("%")[0])
+    except ValueError:
+        return None

@@ -1,0 +1,397 @@
+"""Tokens of an issuer, right and wrong in every way; the issuer is one of ours, so that it can be wrong too."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mcp_tool.config import JwtAuth, parse
+from mcp_tool.principal import Principal
+from mcp_tool.serve import auth
+from mcp_tool.serve.auth.issuer import KeyRing, places
+from mcp_tool.serve.auth.resource import Resource
+from mcp_tool.serve.auth.tokens import REMEMBERED, Tokens
+from mcp_tool.serve.gates import Refusal
+from mcp_tool.serve.problem import StartProblem
+from tests.serve.issuer import Issuer, answering, forged, issuer, key, text
+
+RSA, EC, ED = key("RS256", "r"), key("ES256", "e"), key("EdDSA", "d")
+HEADERS = [(b"host", b"server.test"), (b"mcp-method", b"tools/list")]
+
+
+@pytest.fixture
+def ours() -> Iterator[Issuer]:
+    with issuer(RSA, EC, ED) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def steady() -> Iterator[Issuer]:
+    """One that nobody changes."""
+    with issuer(RSA, EC, ED) as running:
+        yield running
+
+
+def door(ours: Issuer, tools: Mapping[str, frozenset[str]] | None = None, **settings: Any) -> auth.Doorkeeper:
+    how = {"mode": "oidc", "issuer": ours.url, **settings}
+    made = auth.authenticator(parse({"serve": {"auth": how}}), tools or {})
+    assert isinstance(made, auth.Doorkeeper)
+    return made
+
+
+async def ask(door: auth.Doorkeeper, token: str | bytes | None, host: bytes = b"server.test") -> Principal | Refusal:
+    shown = token.encode() if isinstance(token, str) else token
+    raw = [(b"host", host), *([] if shown is None else [(b"authorization", b"Bearer " + shown)])]
+    return await door({"headers": raw, "scheme": "http", "path": "/mcp"}, dict(raw))
+
+
+def once(door: auth.Doorkeeper, token: str | bytes | None, host: bytes = b"server.test") -> Principal | Refusal:
+    return asyncio.run(ask(door, token, host))
+
+
+def status(answer: Principal | Refusal) -> int:
+    return answer.status if isinstance(answer, Refusal) else 200
+
+
+def challenge(answer: Principal | Refusal) -> str:
+    assert isinstance(answer, Refusal)
+    return dict(answer.headers)[b"www-authenticate"].decode()
+
+
+@pytest.mark.parametrize("by", [RSA, EC, ED], ids=lambda one: one.algorithm)
+def test_a_good_token_says_who_calls(steady: Issuer, by: Any) -> None:
+    who = once(door(steady), steady.token(by, groups=["a", {"b": ["c"]}]))
+    assert who == Principal("jwt", "someone", steady.url, "app", frozenset({"notes:read", "notes:write"}))
+    assert isinstance(who, Principal)
+    assert who.claims["groups"] == ("a", {"b": ("c",)})
+    with pytest.raises(TypeError):
+        who.claims["groups"][1]["b"] = "other"  # one principal is shared by many calls
+
+
+def test_where_keys_are_is_found_by_either_discovery(ours: Issuer) -> None:
+    found = json.dumps({"issuer": ours.url, "jwks_uri": f"{ours.url}/keys"}).encode()
+    ours.answers["/.well-known/openid-configuration"] = answering(404, b"")
+    assert status(once(door(ours), ours.token())) == 503
+    ours.answers["/.well-known/oauth-authorization-server"] = answering(200, found)
+    assert status(once(door(ours), ours.token())) == 200
+
+
+def test_an_issuer_with_a_path_is_asked_in_all_three_places() -> None:
+    assert places("https://login.test/tenant/") == (
+        "https://login.test/tenant/.well-known/openid-configuration",
+        "https://login.test/.well-known/oauth-authorization-server/tenant",
+        "https://login.test/.well-known/openid-configuration/tenant",
+    )
+
+
+def test_with_a_place_for_keys_nobody_looks_for_it(ours: Issuer) -> None:
+    assert status(once(door(ours, mode="jwt", jwks_url=f"{ours.url}/keys"), ours.token())) == 200
+    assert ours.asked == {"/keys": 1}
+
+
+def test_a_token_need_not_name_the_only_key_of_its_kind(ours: Issuer) -> None:
+    unnamed = [ours.token(by, {"kid": None}) for by in (RSA, EC, ED)]
+    assert [status(once(door(ours), token)) for token in unnamed] == [200, 200, 200]
+    ours.publish(RSA, key("RS256", "r2"), EC, ED)
+    assert [status(once(door(ours), token)) for token in unnamed] == [401, 200, 200]
+    assert status(once(door(ours), ours.token(RSA))) == 200
+
+
+def now() -> int:
+    return int(time.time())
+
+
+OTHER = key("RS256", "r2")
+PUBLIC = RSA.private.public_key()
+
+
+def _public_pem() -> bytes:
+    pem: bytes = PUBLIC.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return pem
+
+
+def _hs256(issuer: Issuer, secret: bytes, **header: Any) -> str:
+    unsigned = forged({"alg": "HS256", "typ": "JWT", "kid": "r"} | header, issuer.claims()).rpartition(".")[0]
+    mark = hmac.new(secret, unsigned.encode(), hashlib.sha256).digest()
+    return f"{unsigned}.{text(mark)}"
+
+
+def _swapped(token: str, **changed: Any) -> str:
+    """The signature of one payload under another."""
+    header, _, mark = token.split(".")
+    claims = jwt.decode(token, options={"verify_signature": False}) | changed
+    return f"{header}.{forged({}, claims).split('.')[1]}.{mark}"
+
+
+WRONG: dict[str, Any] = {
+    "expired": lambda i: i.token(exp=now() - 31),
+    "expired long ago": lambda i: i.token(exp=0),
+    "not yet valid": lambda i: i.token(nbf=now() + 40),
+    "for another resource": lambda i: i.token(aud="http://server.test/other"),
+    "for another server": lambda i: i.token(aud="http://other.test/mcp"),
+    "for another scheme": lambda i: i.token(aud="https://server.test/mcp"),
+    "for several others": lambda i: i.token(aud=["http://other.test/mcp", "app"]),
+    "for a user of the same host": lambda i: i.token(aud="http://x@server.test/mcp"),
+    "for nobody": lambda i: i.token(aud=None),
+    "for nobody, with our URL as client": lambda i: i.token(aud=None, client_id="http://server.test/mcp"),
+    "for a number": lambda i: i.token(aud=7),
+    "by another issuer": lambda i: i.token(iss="https://other.test"),
+    "by an issuer below": lambda i: i.token(iss=f"{i.url}/below"),
+    "by nobody": lambda i: i.token(iss=None),
+    "by another key of that name": lambda i: i.token(key("RS256", "r", 2050)),
+    "by a key of another kind": lambda i: i.token(EC, {"kid": "r"}),
+    "by a key that is not published": lambda i: i.token(OTHER),
+    "unsigned": lambda i: forged({"alg": "none", "typ": "JWT"}, i.claims()),
+    "unsigned with the key's name": lambda i: forged({"alg": "none", "kid": "r"}, i.claims()),
+    "unsigned as RS256": lambda i: forged({"alg": "RS256", "kid": "r"}, i.claims()),
+    "with the public key as secret": lambda i: _hs256(i, _public_pem()),
+    "with the JWK as secret": lambda i: _hs256(i, json.dumps(RSA.jwk()).encode()),
+    "with an empty secret": lambda i: _hs256(i, b""),
+    "with a key of its own": lambda i: i.token(OTHER, {"jwk": OTHER.jwk(), "jku": f"{i.url}/mine", "kid": None}),
+    "with RS512": lambda i: jwt.encode(i.claims(), RSA.private, "RS512", headers={"kid": "r"}),
+    "with PS256": lambda i: jwt.encode(i.claims(), RSA.private, "PS256", headers={"kid": "r"}),
+    "with a claim changed": lambda i: _swapped(i.token(), sub="admin"),
+    "without expiry": lambda i: i.token(exp=None),
+    "with text as expiry": lambda i: i.token(exp=str(now() + 60)),
+    "with true as expiry": lambda i: i.token(exp=True),
+    "with endless expiry": lambda i: i.token(exp=float("inf")),
+    "with no number as expiry": lambda i: i.token(exp=float("nan")),
+    "with a huge expiry": lambda i: i.token(exp=10**400),
+    "with a list as beginning": lambda i: i.token(nbf=[]),
+    "without a caller": lambda i: i.token(sub=None, client_id=None),
+    "with a number as caller": lambda i: i.token(sub=7),
+    "as an identity token": lambda i: i.token(token_use="id"),
+    "as a logout token": lambda i: i.token(header={"typ": "logout+jwt"}),
+    "with something critical": lambda i: i.token(header={"crit": ["x"], "x": 1}),
+    "without a key's name, by a stranger": lambda i: i.token(OTHER, {"kid": None}),
+    "with a number as key's name": lambda i: forged({"alg": "RS256", "kid": 7}, i.claims()),
+    "with a list of claims": lambda i: forged({"alg": "RS256", "kid": "r"}, b"[1]"),
+    "nested": lambda i: forged({"alg": "RS256", "kid": "r"}, b"[" * 3000),
+    "nested in a claim": lambda i: i.token(deep=json.loads("[" * 40 + "]" * 40)),
+    "garbage": lambda i: "garbage",
+    "three parts of garbage": lambda i: "a.b.c",
+    "empty parts": lambda i: "..",
+    "five parts": lambda i: "a.b.c.d.e",
+    "cut short": lambda i: i.token()[:-6],
+    "signed with zeros": lambda i: i.token().rpartition(".")[0] + "." + "A" * 342,
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_a_wrong_token_is_refused(steady: Issuer, what: str) -> None:
+    token = WRONG[what](steady)
+    answer = once(door(steady), token)
+    assert status(answer) == 401
+    assert challenge(answer).startswith('Bearer error="invalid_token"')
+    assert isinstance(answer, Refusal)
+    assert token not in answer.message
+
+
+def test_clocks_may_differ_a_little(steady: Issuer) -> None:
+    assert status(once(door(steady), steady.token(exp=now() - 20))) == 200
+    assert status(once(door(steady), steady.token(nbf=now() + 20, iat=now() + 20))) == 200
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    header=st.dictionaries(
+        st.sampled_from(["alg", "kid", "typ", "crit", "b64", "jwk", "x5c", "zip"]),
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.text(), max_size=2),
+    ),
+    claims=st.dictionaries(
+        st.sampled_from(["iss", "aud", "exp", "nbf", "iat", "sub", "scope", "scp", "client_id", "azp", "token_use"]),
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.text() | st.none()),
+    ),
+    signed=st.booleans(),
+)
+def test_no_token_breaks_the_door(steady: Issuer, header: dict[str, Any], claims: dict[str, Any], signed: bool) -> None:
+    head = {"alg": "RS256", "kid": "r"} | header
+    whole = steady.claims() | claims
+    token = forged(head, whole)
+    if signed:
+        import base64
+
+        from jwt.algorithms import RSAAlgorithm
+
+        mark = RSAAlgorithm(RSAAlgorithm.SHA256).sign(token.rpartition(".")[0].encode(), RSA.private)
+        token = token.rpartition(".")[0] + "." + base64.urlsafe_b64encode(mark).rstrip(b"=").decode()
+    answer = once(door(steady, mode="jwt", jwks_url=f"{steady.url}/keys"), token)
+    assert status(answer) in {200, 401}
+    assert signed or status(answer) == 401
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=200))
+def test_no_bytes_break_the_door(steady: Issuer, shown: bytes) -> None:
+    assert status(once(door(steady), shown)) == 401
+
+
+def test_scopes_are_read_in_each_form(steady: Issuer) -> None:
+    for claims in ({"scope": "a b"}, {"scope": None, "scp": ["a", "b"]}, {"scope": None, "scp": "a b"}):
+        who = once(door(steady), steady.token(**claims))
+        assert isinstance(who, Principal)
+        assert who.scopes == {"a", "b"}
+
+
+def test_a_missing_scope_is_told_with_all_that_are_wanted(steady: Issuer) -> None:
+    strict = door(steady, {"write": frozenset({"notes:write"})}, scopes=["notes:read", "notes:list"])
+    answer = once(strict, steady.token(scope="notes:read"))
+    assert status(answer) == 403
+    place = "http://server.test/.well-known/oauth-protected-resource/mcp"
+    assert challenge(answer) == (
+        f'Bearer error="insufficient_scope", resource_metadata="{place}", scope="notes:list notes:read"'
+    )
+    raw = {b"host": b"server.test"}
+    refusal = strict.forbidden({"headers": [], "scheme": "http", "path": "/mcp"}, raw, frozenset({"notes:write"}))
+    assert 'scope="notes:list notes:read notes:write"' in challenge(refusal)
+    assert challenge(once(strict, None)) == f'Bearer resource_metadata="{place}", scope="notes:list notes:read"'
+
+
+@pytest.mark.parametrize(
+    "aud",
+    [
+        "http://server.test/mcp",
+        "http://server.test/mcp/",
+        "HTTP://Server.test:80/mcp",
+        ["other", "http://server.test/mcp"],
+    ],
+)
+def test_the_audience_is_the_resource_by_any_spelling(steady: Issuer, aud: Any) -> None:
+    assert status(once(door(steady), steady.token(aud=aud))) == 200
+
+
+def test_the_audience_may_be_named(steady: Issuer) -> None:
+    named = door(steady, audience="the-api")
+    assert status(once(named, steady.token(aud="the-api"))) == 200
+    assert status(once(named, steady.token(aud=["x", "the-api"]))) == 200
+    assert status(once(named, steady.token())) == 401
+    assert status(once(named, steady.token(aud=None, client_id="the-api"))) == 200  # as Cognito's are
+    assert status(once(named, steady.token(aud=None, client_id="another"))) == 401
+    assert status(once(named, steady.token(aud=None, client_id=None, azp="the-api"))) == 401
+    assert status(once(named, steady.token(aud="the-api", token_use="id"))) == 401
+
+
+def test_the_public_url_goes_before_the_host(steady: Issuer) -> None:
+    how = {"mode": "oidc", "issuer": steady.url}
+    made = auth.authenticator(parse({"serve": {"auth": how, "public_url": "https://tools.test/base"}}), {})
+    assert isinstance(made, auth.Doorkeeper)
+    assert status(once(made, steady.token(aud="https://tools.test/base/mcp"))) == 200
+    assert status(once(made, steady.token())) == 401
+    place = "https://tools.test/.well-known/oauth-protected-resource/base/mcp"
+    assert f'resource_metadata="{place}"' in challenge(once(made, None))
+    for path in ("/base/mcp", "/mcp", ""):
+        scope = {"path": f"/.well-known/oauth-protected-resource{path}", "headers": [], "scheme": "http"}
+        document = made.metadata(scope, {b"host": b"inside:8080"})
+        assert document is not None
+        assert json.loads(document) == {
+            "resource": "https://tools.test/base/mcp",
+            "authorization_servers": [steady.url],
+            "bearer_methods_supported": ["header"],
+        }
+
+
+def test_metadata_is_nowhere_else(steady: Issuer) -> None:
+    config = parse({"serve": {"auth": {"mode": "oidc", "issuer": steady.url}, "root_metadata": False}})
+    made = auth.authenticator(config, {"a": frozenset({"x"}), "b": frozenset({"y", "x"})})
+    assert made is not None
+    known = "/.well-known/oauth-protected-resource"
+    for path in (known, known + "/", known + "/other", known + "/mcp/x", known + "mcp", "/mcp", "/.well-known/x"):
+        assert made.metadata({"path": path, "headers": [], "scheme": "http"}, {b"host": b"h"}) is None
+    for path in (known + "/mcp", known + "/mcp/"):
+        document = made.metadata({"path": path, "headers": [], "scheme": "https"}, {b"host": b"h:8443"})
+        assert document is not None
+        assert json.loads(document)["resource"] == "https://h:8443/mcp"
+        assert json.loads(document)["scopes_supported"] == ["x", "y"]
+
+
+@pytest.mark.parametrize(
+    "serve",
+    [
+        {"auth": {"mode": "oidc", "issuer": "http://login.test"}},
+        {"auth": {"mode": "oidc", "issuer": "ftp://login.test"}},
+        {"auth": {"mode": "oidc", "issuer": "login.test"}},
+        {"auth": {"mode": "oidc", "issuer": "https://user:word@login.test"}},
+        {"auth": {"mode": "jwt", "issuer": "https://login.test", "jwks_url": "http://login.test/keys"}},
+        {"auth": {"mode": "oidc", "issuer": "https://login.test"}, "allowed_hosts": ["*"]},
+        {"auth": {"mode": "oidc", "issuer": "https://login.test", "scopes": ['a"b']}},
+    ],
+)
+def test_a_setting_that_cannot_be_safe_stops_the_start(serve: dict[str, Any]) -> None:
+    with pytest.raises(StartProblem):
+        auth.authenticator(parse({"serve": serve}), {})
+
+
+def test_any_host_will_do_where_the_audience_is_known() -> None:
+    how = {"mode": "oidc", "issuer": "https://login.test"}
+    for more in ({"public_url": "https://tools.test"}, {"auth": how | {"audience": "x"}}):
+        config = parse({"serve": {"auth": how, "allowed_hosts": ["*"], **more}})
+        assert auth.authenticator(config, {}) is not None
+
+
+def test_a_token_is_checked_once_while_it_is_good(ours: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    checked = 0
+    real = jwt.PyJWS.decode
+
+    def counting(*args: Any, **more: Any) -> Any:
+        nonlocal checked
+        checked += 1
+        return real(*args, **more)
+
+    monkeypatch.setattr(jwt.PyJWS, "decode", counting)
+    one, good, bad = door(ours), ours.token(), ours.token(aud="http://other.test/mcp")
+
+    async def many() -> None:
+        for _ in range(20):
+            assert status(await ask(one, good)) == 200
+            assert status(await ask(one, bad)) == 401
+        assert checked == 1
+        # What was good for one name of the server is not good for another.
+        assert status(await ask(one, good, b"alias.test")) == 401
+
+    asyncio.run(many())
+
+
+def test_nothing_is_remembered_past_its_end(ours: Issuer) -> None:
+    at = [float(now())]
+    resource = Resource("/mcp", "http://server.test/mcp", at_root=True)
+    tokens = Tokens(JwtAuth(mode="oidc", issuer=ours.url), resource, KeyRing(ours.url, None), lambda: at[0])
+    begun = at[0]
+
+    async def story() -> None:
+        short, long = ours.token(exp=begun + 10), ours.token(exp=begun + 600)
+        for token in (short, long):
+            assert isinstance(await tokens({}, {}, token), Principal)
+        ours.publish(OTHER)  # the key is withdrawn
+        tokens._keys._keys = {}
+        at[0] = begun + 9
+        assert isinstance(await tokens({}, {}, short), Principal)
+        at[0] = begun + 10
+        assert not isinstance(await tokens({}, {}, short), Principal)
+        at[0] = begun + REMEMBERED - 1
+        assert isinstance(await tokens({}, {}, long), Principal)
+        at[0] = begun + REMEMBERED
+        assert not isinstance(await tokens({}, {}, long), Principal)
+
+    asyncio.run(story())
+
+
+def test_what_is_remembered_is_bounded(ours: Issuer) -> None:
+    one = door(ours)
+
+    async def many() -> None:
+        for number in range(1200):
+            assert status(await ask(one, ours.token(ED, sub=str(number)))) == 200
+
+    asyncio.run(many())
+    assert len(one.proof._good) == 1024  # type: ignore[attr-defined]  # what this test is about
