@@ -80,6 +80,10 @@ class Endpoint:
         assert status in {200, 400, 404}, (status, answer)
         return message(answer), told
 
+    def status(self, era: str, method: str, params: Mapping[str, Any], **headers: str) -> int:
+        """The HTTP status of one request."""
+        return self.send("POST", "/mcp", *request(era, method, params, headers))[0]
+
     def is_ready(self) -> bool:
         try:
             return self.send("GET", "/readyz")[0] == 200
@@ -108,22 +112,24 @@ def call(name: str, **arguments: Any) -> dict[str, Any]:
 
 @dataclass
 class Replica(Endpoint):
-    """One process of the server; another port each time it starts, as a container would have another address."""
+    """One process of the server. It chooses its port, as a container would have an address of its own."""
 
     folder: Path
     bundle: Path
     config: Mapping[str, Any]
     process: subprocess.Popen[bytes] | None = None
-    starts: int = 0
 
     @property
     def log(self) -> Path:
-        return self.folder / f"stderr-{self.starts}.log"
+        return self.folder / "stderr.log"
+
+    def successor(self, config: Mapping[str, Any]) -> Replica:
+        """What takes its place."""
+        return Replica(0, self.folder.with_name(f"{self.folder.name}-next"), self.bundle, config)
 
     def start(self) -> None:
         """Start it; it listens some time later."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.starts += 1
         settings = self.folder / "config.json"
         settings.write_text(json.dumps({"schema": 1, **self.config}), encoding="utf-8")
         line = command(self.bundle, "--transport", "http", "--port", "0", "--config", str(settings))
