@@ -200,6 +200,23 @@ def test_the_network_is_served_when_it_is_asked_for_and_said(tmp_path: Path) -> 
     assert 'use mode = "bearer", "jwt" or "oidc"' in refused.stderr
 
 
+def test_the_code_cannot_ask_for_a_key_that_callers_show(tmp_path: Path) -> None:
+    code = (
+        'from mcp_tool import tool\n\n\n@tool(secrets=["FIRST"])\ndef f() -> int:\n    """Give one."""\n    return 1\n'
+    )
+    folder = project(tmp_path / "told", code=code, manifest=MANIFEST.format(version="1", keys='["FIRST"]'))
+    refused = run("check", "--project", str(folder))
+    assert refused.returncode == 1
+    assert "needs the secret FIRST, which is a key that callers show: the code does not get it" in refused.stderr
+    assert "server.py:4" in refused.stderr
+
+
+def test_check_says_where_nobody_is_asked(tmp_path: Path) -> None:
+    wide = '[tool]\nname = "wide"\nentrypoint = "server"\n[serve]\npublic_url = "https://tools.example.com"\n'
+    notes = data(project(tmp_path / "wide", manifest=wide), "check")["check"]["notes"]
+    assert "local: whoever reaches it in its network may call: [serve.auth] says who may" in notes
+
+
 def reached_beyond_loopback(url: str) -> bool:
     """Whether the port takes connections at another address of this machine than the first of loopback."""
     port = urlsplit(url).port

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mcp_packager import engine
@@ -13,8 +13,9 @@ from mcp_packager.manifest import Manifest
 from mcp_packager.pipeline.asking import pushes, questions_without_default
 from mcp_packager.pipeline.place import comparison, world_of
 from mcp_packager.pipeline.prepare import prepare
-from mcp_packager.pipeline.project import open_project
+from mcp_packager.pipeline.project import Aim, open_project
 from mcp_packager.pipeline.requests import CheckReport, Request
+from mcp_packager.target import auth_warning, base_config
 
 
 def check(request: Request) -> CheckReport:
@@ -43,7 +44,7 @@ def check(request: Request) -> CheckReport:
         tools=_called(document, "tools", "name"),
         resources=(*_called(document, "resources", "uri"), *_called(document, "templates", "uriTemplate")),
         prompts=_called(document, "prompts", "name"),
-        notes=tuple(_notes(manifest, prepared.contract, prepared.author)),
+        notes=(*_notes(manifest, prepared.contract, prepared.author), *_exposed(manifest, project.aims)),
         comparisons=comparisons,
     )
 
@@ -66,6 +67,14 @@ def _notes(manifest: Manifest, contract: Contract, author: AuthorFiles) -> Itera
             yield f"{tool['name']} names secrets that [secrets] does not declare: {', '.join(missing)}"
     if not manifest.verify:
         yield "no [[verify.call]]: a deploy checks that the contract is served, but calls no tool"
+
+
+def _exposed(manifest: Manifest, aims: Sequence[Aim]) -> Iterator[str]:
+    """Where nobody is asked who is calling although more than this machine can."""
+    for aim in aims:
+        exposure = aim.target.exposure(manifest, aim.options)
+        if warning := auth_warning(base_config(manifest, aim.name, exposure)["serve"]["auth"], exposure):
+            yield f"{aim.name}: {warning}"
 
 
 def _asking(contract: Contract, author: AuthorFiles) -> Iterator[str]:

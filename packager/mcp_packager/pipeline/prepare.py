@@ -159,5 +159,19 @@ def _extracted(manifest: Manifest, request: ExtractRequest) -> Contract:
     except UserError as error:
         entrypoint = Place(file=str(manifest.path), key="tool.entrypoint")
         raise UserError(
-            problem if str(problem.where) else replace(problem, where=entrypoint) for problem in error.problems
+            _of_the_server(manifest, problem if str(problem.where) else replace(problem, where=entrypoint))
+            for problem in error.problems
         ) from None
+
+
+def _of_the_server(manifest: Manifest, problem: Problem) -> Problem:
+    """To the code, a key that callers show is not declared; to the author it is, so the reason is told in its place."""
+    head, needs, rest = problem.what.partition(" needs the secret ")
+    name = rest.partition(",")[0]
+    if not needs or name not in manifest.server_secrets:
+        return problem
+    return replace(
+        problem,
+        what=f"{head} needs the secret {name}, which is a key that callers show: the code does not get it",
+        fix=f"take {name} out of the decorator, or give callers a key of their own under [serve.auth]",
+    )
