@@ -353,6 +353,16 @@ def test_new_writes_here_when_here_is_said(tmp_path: Path, patch: Patch, monkeyp
     assert not list(tmp_path.glob(".mcp-pack-new-*"))
 
 
+def test_new_says_what_its_folder_is_and_quietly_nothing_else(
+    tmp_path: Path, patch: Patch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patch("schema.schema", {})
+    monkeypatch.chdir(tmp_path)
+    assert call("new", "word-tools", "--no-git", "--quiet").output == "word-tools\n"
+    assert "The folder to make." in call("new", "--help").output
+    assert "The folder to make." not in call("check", "--help").output
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_scripts(shell: str) -> None:
     assert "_MCP_PACK_COMPLETE" in call("completion", shell).output

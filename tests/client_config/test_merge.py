@@ -186,6 +186,18 @@ def test_the_old_content_is_kept_with_its_mode(tmp_path: Path) -> None:
     assert written.backup.read_text() == SETTINGS
 
 
+def test_an_earlier_backup_is_never_written_over(tmp_path: Path) -> None:
+    file = tmp_path / "mcp.json"
+    contents = [SETTINGS, SETTINGS.replace("notes", "other"), "{}"]
+    kept = []
+    for content in contents:
+        file.write_text(content)
+        kept.append(write(CLIENTS["cursor"], shape(CLIENTS["cursor"], STDIO), file).backup)
+    names = [path.name for path in kept if path is not None]
+    assert names == ["mcp.json.bak", "mcp.json.bak.2", "mcp.json.bak.3"]
+    assert [(tmp_path / name).read_text() for name in names] == contents
+
+
 def test_a_new_file_and_its_folder_are_made_for_the_user_alone(tmp_path: Path) -> None:
     file = location(CLIENTS["windsurf"], tmp_path, home=tmp_path, system="linux")
     written = write(CLIENTS["windsurf"], shape(CLIENTS["windsurf"], STDIO), file)

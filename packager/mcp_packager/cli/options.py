@@ -54,14 +54,7 @@ def _complete_target(ctx: click.Context, _parameter: click.Parameter, incomplete
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
-_PROJECT = click.option(
-    "--project",
-    "project",
-    type=click.Path(path_type=Path),
-    default=Path(),
-    metavar="DIR",
-    help="The tool project: the folder with mcp-tool.toml.  [default: here]",
-)
+_PROJECT = "The tool project: the folder with mcp-tool.toml.  [default: here]"
 _STAGE = click.option(
     "--stage",
     default="default",
@@ -83,8 +76,19 @@ _TARGETS = click.option(
 _LOCKED = click.option("--locked", is_flag=True, help="Fail rather than change mcp-tool.lock.")
 
 
-def common_options(*, targets: bool = False, locked: bool = False, json: bool = True) -> Callable[[Command], Command]:
-    """Give a command the options that all share, and pass them as ``common``. ``json``: it prints data."""
+def _project(words: str) -> Callable[[Command], Command]:
+    return click.option(
+        "--project", "project", type=click.Path(path_type=Path), default=Path(), metavar="DIR", help=words
+    )
+
+
+def common_options(
+    *, targets: bool = False, locked: bool = False, json: bool = True, words: str = _PROJECT
+) -> Callable[[Command], Command]:
+    """Give a command the options that all share, and pass them as ``common``.
+
+    ``json``: it prints data. ``words``: what ``--project`` is to it.
+    """
 
     def decorate(function: Command) -> Command:
         @functools.wraps(function)
@@ -109,7 +113,7 @@ def common_options(*, targets: bool = False, locked: bool = False, json: bool = 
             (locked, _LOCKED),
             (targets, _TARGETS),
             (True, _STAGE),
-            (True, _PROJECT),
+            (True, _project(words)),
         ):
             if wanted:
                 decorated = option(decorated)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import sys
 from collections.abc import Callable, Mapping
@@ -98,7 +99,7 @@ def write(
             raise WorldError(Problem(f"{file} was changed by another program meanwhile", "run the command again"))
         real.parent.mkdir(parents=True, exist_ok=True)
         if before is not None:
-            backup = real.with_name(f"{real.name}.bak")
+            backup = _free(real)
             write_atomic(backup, before, mode=mode)
         write_atomic(real, merged.text.encode("utf-8"), mode=mode)
     except OSError as error:
@@ -106,6 +107,15 @@ def write(
             Problem(f"{file} cannot be written: {error.strerror or error}", "let yourself write there, or use --file")
         ) from error
     return Written(file, changed=True, backup=backup)
+
+
+def _free(file: Path) -> Path:
+    """Where the old content goes: ``FILE.bak``, else ``FILE.bak.2`` and so on. An earlier one is never written over."""
+    backup, number = file.with_name(f"{file.name}.bak"), 1
+    while os.path.lexists(backup):
+        number += 1
+        backup = file.with_name(f"{file.name}.bak.{number}")
+    return backup
 
 
 def _read(file: Path) -> bytes | None:

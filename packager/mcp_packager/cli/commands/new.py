@@ -39,7 +39,7 @@ from mcp_packager.cli.progress import Shown
 )
 @click.option("--object", "object_name", metavar="NAME", help="The server in --from FILE, where it holds several.")
 @click.option("--no-git", is_flag=True, help="Do not make a git repository.")
-@common_options()
+@common_options(words="The folder to make.  [default: NAME, here]")
 def new(
     common: Common,
     *,
@@ -84,6 +84,9 @@ def new(
         project = create(request, progress=progress)
     if common.as_json:
         output.document("new", project=project)
+        return
+    if common.quiet:
+        output.data(str(project.folder))
         return
     output.data(f"wrote {output.bold(str(project.folder))}")
     for file in project.files:
