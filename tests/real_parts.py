@@ -128,6 +128,7 @@ PARTS: Mapping[str, Callable[[], Path]] = MappingProxyType(
         "node-modules": node_modules,
         "node22": node22,
         "postgres": postgres,
+        "prometheus": lambda: _program("prometheus", "install prometheus"),
         "promtool": lambda: _program("promtool", "install prometheus"),
         "python3.12": lambda: python("3.12"),
         "python3.13": lambda: python("3.13"),
