@@ -22,7 +22,21 @@ SOURCE = '''
 import os
 from typing import Any
 
-from mcp_tool import Context, tool
+from pydantic import BaseModel
+
+from mcp_tool import Ask, Context, InputRequired, tool
+
+
+class Name(BaseModel):
+    name: str
+
+
+@tool
+async def asks(context: Context) -> str | InputRequired:
+    """Ask by hand, with a state that is to come back."""
+    if context.state is None:
+        return InputRequired({"who": Ask("Who?", Name)}, state="kept")
+    return context.state
 
 
 @tool
@@ -104,6 +118,20 @@ def test_a_static_key_may_call_what_asks_for_scopes(server: HttpServer) -> None:
     assert call(server, "who", ONE)["result"]["structuredContent"]["scopes"] == ["things:write"]
 
 
+def test_what_one_caller_was_asked_no_other_answers(server: HttpServer) -> None:
+    asks: dict[str, Any] = {"name": "asks", "arguments": {}}
+    shown = {"authorization": f"Bearer {ONE}"}
+    state = server.modern("tools/call", asks, **shown)["result"]["requestState"]
+    again = asks | {
+        "inputResponses": {"who": {"action": "accept", "content": {"name": "Ada"}}},
+        "requestState": state,
+    }
+    assert server.modern("tools/call", again, **shown)["result"]["content"][0]["text"] == "kept"
+    for other in (TWO, probe_token(PROBE_KEY, AUDIENCE)):
+        answer = server.modern("tools/call", again, authorization=f"Bearer {other}")
+        assert answer["error"]["code"] == -32602
+
+
 def test_neither_keys_nor_tokens_reach_the_authors_code(server: HttpServer) -> None:
     told = call(server, "who", ONE)["result"]["structuredContent"]
     assert not {"KEY_ONE", "KEY_THREE", "PROBE"} & set(told["environment"])
@@ -116,7 +144,7 @@ def test_who_shows_nothing_is_told_where_to_look(server: HttpServer) -> None:
     place = f"http://127.0.0.1:{server.port}/.well-known/oauth-protected-resource/mcp"
     assert status == 401
     assert headers["www-authenticate"] == f'Bearer resource_metadata="{place}"'
-    assert message(body)["error"]["message"] == "A bearer token is needed"
+    assert message(body)["error"]["message"] == "A bearer key is needed; who runs this server gives them out"
 
 
 TOO_LONG = "k" * 8193

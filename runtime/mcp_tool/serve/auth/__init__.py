@@ -21,13 +21,28 @@ Proof = Callable[[Mapping[str, Any], Headers, str | Denied], Awaitable[Principal
 _SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 """RFC 6749, section 3.3."""
 
+_MISSING: Final = {
+    "bearer": "A bearer key is needed; who runs this server gives them out",
+    "jwt": "A bearer token is needed",
+    "oidc": "A bearer token is needed",
+    "iam": "What stands in front of this server has not said who is calling",
+}
+
 
 @dataclass(frozen=True)
 class Doorkeeper:
-    """Asks every caller who it is. Implements `mcp_tool.serve.gates.Authenticator`."""
+    """Asks every caller who it is. Implements `mcp_tool.serve.gates.Authenticator`.
+
+    Attributes:
+        resource: What the caller wants to reach.
+        proof: Tells by a request who it is from.
+        missing: What to say to a caller who shows nothing.
+        probe: Tells the deploy's own tokens; None trusts none.
+    """
 
     resource: Resource
     proof: Proof
+    missing: str
     probe: ProbeKey | None = None
 
     async def __call__(self, scope: Mapping[str, Any], headers: Headers) -> Principal | Refusal:
@@ -42,8 +57,10 @@ class Doorkeeper:
                 if who.may(self.resource.required):
                     return who
                 return self.resource.forbidden(scope, headers, frozenset())
-            case Denied.NOTHING | Denied.INVALID:
-                return self.resource.unknown(scope, headers, shown=who is Denied.INVALID)
+            case Denied.NOTHING:
+                return self.resource.unknown(scope, headers, self.missing)
+            case Denied.INVALID:
+                return self.resource.unknown(scope, headers, None)
             case Denied.UNCLEAR:
                 text = "Who gives tokens for this server cannot be reached at the moment"
                 return Refusal(503, text, "issuer", headers=((b"retry-after", b"5"),))
@@ -87,7 +104,7 @@ def authenticator(config: Config, scopes: Mapping[str, frozenset[str]]) -> Authe
         required | of_tools,
     )
     probe = None if settings.probe is None else ProbeKey.read(settings.probe)
-    return Doorkeeper(resource, _proof(config, auth, resource, of_tools), probe)
+    return Doorkeeper(resource, _proof(config, auth, resource, of_tools), _MISSING[auth.mode], probe)
 
 
 def _proof(config: Config, auth: BearerAuth | JwtAuth | IamAuth, resource: Resource, of_tools: frozenset[str]) -> Proof:

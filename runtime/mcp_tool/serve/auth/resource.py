@@ -62,10 +62,10 @@ class Resource:
         document["bearer_methods_supported"] = ["header"]
         return json.dumps(document, separators=(",", ":")).encode()
 
-    def unknown(self, scope: Mapping[str, Any], headers: Headers, *, shown: bool) -> Refusal:
-        """The 401 for a caller who shows nothing, or something that is not believed."""
-        error = {"error": "invalid_token", "error_description": "The token is not accepted here"} if shown else {}
-        message = "The token is not accepted here" if shown else "A bearer token is needed"
+    def unknown(self, scope: Mapping[str, Any], headers: Headers, missing: str | None) -> Refusal:
+        """The 401 for a caller who shows nothing, so that something is `missing`, or something that is not believed."""
+        message = missing or "What was shown is not accepted here"
+        error = {} if missing else {"error": "invalid_token", "error_description": message}
         return Refusal(401, message, "unauthenticated", headers=self._challenge(scope, headers, error, self.required))
 
     def forbidden(self, scope: Mapping[str, Any], headers: Headers, scopes: frozenset[str]) -> Refusal:
