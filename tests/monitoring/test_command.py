@@ -22,6 +22,9 @@ timeout = "30s"
 
 [stage.prod.serve]
 timeout = "2m"
+
+[stage.prod.serve.metrics]
+port = 9464
 """
 CODE = '''from mcp_tool import tool
 
@@ -58,6 +61,7 @@ def test_it_writes_a_dashboard_and_rules_for_the_stage(project: Path) -> None:
     folder = project / "dist" / "monitoring"
     assert shown.stdout.split() == [str(folder / "dashboard.json"), str(folder / "alerts.yaml")]
     assert "2 tools, stage prod, contract " in shown.stderr
+    assert "note" not in shown.stderr
     board = json.loads((folder / "dashboard.json").read_text())
     assert board["title"] == "MCP: words (prod)"
     assert [row["title"] for row in board["panels"] if row["type"] == "row"][2:] == ["count", "index"]
@@ -69,10 +73,16 @@ def test_it_writes_a_dashboard_and_rules_for_the_stage(project: Path) -> None:
     assert 'stage=\\"prod\\"' in rules
 
 
+def test_a_stage_without_metrics_is_told(project: Path) -> None:
+    assert "note: servers of this stage show no metrics: add [serve.metrics]" in call("--project", str(project)).stderr
+    assert call("--project", str(project), "--quiet").stderr == ""
+
+
 def test_its_document_says_what_it_wrote(project: Path, tmp_path: Path) -> None:
     shown = call("--project", str(project), "--format", "kubernetes", "--output", str(tmp_path / "out"), "--json")
     report = json.loads(shown.stdout)
     assert report["command"] == "monitoring"
+    assert report["monitoring"]["shown"] is False
     assert report["monitoring"]["tools"] == ["count", "index"]
     assert report["monitoring"]["alerts"] == str(tmp_path / "out" / "alerts.yaml")
     assert not (project / "dist").exists()

@@ -46,4 +46,5 @@ def write(request: Request, *, output: Path | None = None, kubernetes: bool = Fa
         dashboard=folder / DASHBOARD_FILE,
         alerts=folder / ALERTS_FILE,
         form="kubernetes" if kubernetes else "prometheus",
+        shown=manifest.serve.metrics is not None,
     )

@@ -84,7 +84,10 @@ class BuildReport:
 
 @dataclass(frozen=True, slots=True)
 class MonitoringReport:
-    """A dashboard and alert rules of one stage. ``form`` is ``prometheus`` or ``kubernetes``, of the rules."""
+    """A dashboard and alert rules of one stage. ``form`` is ``prometheus`` or ``kubernetes``, of the rules.
+
+    ``shown`` tells whether the stage's servers show the metrics that both are about.
+    """
 
     stage: str
     contract_hash: str
@@ -92,6 +95,7 @@ class MonitoringReport:
     dashboard: Path
     alerts: Path
     form: str
+    shown: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,3 +46,5 @@ def monitoring(common: Common, *, folder: Path | None, form: str) -> None:
     if not common.quiet:
         noun = "tool" if len(report.tools) == 1 else "tools"
         output.say(f"{len(report.tools)} {noun}, stage {report.stage}, contract {report.contract_hash[:12]}")
+        if not report.shown:
+            output.say("note: servers of this stage show no metrics: add [serve.metrics] to mcp-tool.toml, and deploy")
