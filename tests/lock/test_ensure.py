@@ -123,6 +123,23 @@ def test_locked_refuses_each_kind_of_change(project: Project, index: Index, stor
     assert (project.folder / lock.FILE_NAME).read_bytes() == before
 
 
+def test_a_lock_without_the_runtimes_extras_is_renewed_and_locked_says_what_it_lacks(
+    project: Project, store: Store
+) -> None:
+    without = lock.ensure(project.manifest, [here()], store=store)
+    names = {package.name for package in without.platforms[here()[0]]}
+    assert "httptools" not in names
+    with pytest.raises(UserError, match=r"is without the runtime's fast, and --locked forbids") as caught:
+        lock.ensure(project.manifest, [here()], store=store, locked=True, extras=("fast",))
+    assert "mcp-pack lock" in caught.value.problems[0].fix
+    renewed = lock.ensure(project.manifest, [here()], store=store, extras=("fast",))
+    assert {package.name for package in renewed.platforms[here()[0]]} - names == {"httptools", "uvloop"}
+    assert renewed.runtime.extras == ("fast",)
+    kept = {package.name: package.version for package in without.platforms[here()[0]]}
+    assert kept.items() <= {package.name: package.version for package in renewed.platforms[here()[0]]}.items()
+    assert lock.ensure(project.manifest, [here()], store=store, locked=True, extras=("fast",)) == renewed
+
+
 def test_two_builds_at_once_both_end_up_in_the_lock(project: Project, index: Index, store: Store) -> None:
     manifest = project.manifest
     wanted = [here(), (ARM, here()[1]), (Platform("3.12", "x86_64-manylinux_2_28"), here()[1])]

@@ -10,14 +10,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from mcp import Client, StdioServerParameters
 
 from mcp_packager.errors import PackError
-from mcp_packager.verify import McpClient
+from mcp_packager.verify import McpClient, RefusedError, UnreachableError
 from tests.cli.process import START, run
 from tests.pipeline.projects import CODE, ok, project
 
@@ -25,9 +25,10 @@ PATIENCE = 60.0
 
 
 @contextlib.contextmanager
-def running(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+def running(folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-c", START, "run", "--project", str(folder), *arguments]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
+    environment = {**os.environ, **(env or {})}
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True, env=environment)
     try:
         yield process
     finally:
@@ -94,6 +95,59 @@ def test_over_stdio_to_a_client_of_another_make(tmp_path: Path) -> None:
             return result.structured_content
 
     assert asyncio.run(shout()) == {"result": "ABC"}
+
+
+def test_callers_are_asked_and_services_are_where_they_are(tmp_path: Path) -> None:
+    code = """
+import os
+
+from mcp_tool import tool
+
+
+@tool
+def seen() -> list[str]:
+    \"\"\"What the code finds in its environment.\"\"\"
+    return [os.environ["SEARCH"], os.environ.get("CALLERS", "no key"), os.environ["INNER"]]
+"""
+    with socket.create_server(("127.0.0.1", 0)) as service:
+        manifest = f"""
+[tool]
+name = "asked"
+entrypoint = "server"
+
+[secrets.CALLERS]
+
+[secrets.INNER]
+
+[services.search]
+external = "127.0.0.1:{service.getsockname()[1]}"
+provides = {{ SEARCH = "{{host}}:{{port}}" }}
+
+[serve]
+auth = {{ mode = "bearer", keys = ["CALLERS"] }}
+
+[stage.platform.serve]
+auth = {{ mode = "iam" }}
+"""
+        folder = project(tmp_path / "asked", code=code, manifest=manifest)
+        port = free_port()
+        secrets = {"CALLERS": "a-key-of-sixteen-signs", "INNER": "inner"}
+        with running(folder, "--port", str(port), env=secrets) as process:
+            deadline = time.monotonic() + PATIENCE
+            while True:
+                assert process.poll() is None
+                assert time.monotonic() < deadline
+                with contextlib.suppress(UnreachableError):
+                    with pytest.raises(RefusedError, match="asks who is calling"):
+                        McpClient(f"http://127.0.0.1:{port}/mcp").discover()
+                    break
+                time.sleep(0.05)
+            client = McpClient(f"http://127.0.0.1:{port}/mcp", token=lambda: secrets["CALLERS"])
+            address = f"127.0.0.1:{service.getsockname()[1]}"
+            assert client.call_tool("seen", {})["structuredContent"] == {"result": [address, "no key", "inner"]}
+        done = run("run", "--stage", "platform", "--project", str(folder), env=secrets)
+        assert done.returncode == 1
+        assert "serve.auth.mode" in done.stderr
 
 
 def test_reload_is_refused_where_it_would_cut_the_client_off(tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
-"""Planted secrets: delivered to the tool, and in no byte of any artifact, record, plan, log or message."""
+"""Planted secrets: delivered to the tool, and in no byte of any artifact, record, plan, log or message.
+
+The keys that callers show and the tokens that a deploy signs are held to the same.
+"""
 
 from __future__ import annotations
 
@@ -82,6 +85,77 @@ def test_nothing_holds_them(tmp_path: Path) -> None:
     for text in printed:
         assert key not in text
         assert certificate not in text
+
+
+GUARDED = """
+[tool]
+name = "guarded"
+version = "1.0.0"
+entrypoint = "server"
+
+[secrets.CALLERS]
+
+[serve]
+auth = { mode = "bearer", keys = ["CALLERS"] }
+audit = { to = "file" }
+
+[[verify.call]]
+tool = "environment"
+"""
+ENVIRONMENT = '''
+import os
+
+from mcp_tool import tool
+
+
+@tool
+def environment() -> dict[str, str]:
+    """All that the code can see of its environment."""
+    return dict(os.environ)
+'''
+
+
+def test_keys_and_the_deploys_own_tokens_are_nowhere_but_in_the_servers_own_files(tmp_path: Path) -> None:
+    key = secrets.token_urlsafe(32)
+    folder = project(tmp_path / "guarded", code=ENVIRONMENT, manifest=GUARDED)
+    env = {"CALLERS": key, "MCP_PACK_TOKEN": key}
+    home = Path(os.environ["MCP_PACK_HOME"])
+    printed: list[str] = []
+
+    def said(*arguments: str, **changes: str) -> str:
+        done = run(*arguments, "--project", str(folder), env=env | changes)
+        printed.extend((done.stdout, done.stderr))
+        return done.stdout
+
+    with destroyed_afterwards(folder):
+        for command in ("check", "build", "plan", "deploy", "plan", "status", "drift", "history", "secrets"):
+            said(command)
+            said(command, "--json")
+        seen = said("invoke", "environment", "--json")
+        assert '"is_error": false' in seen
+        said("invoke", "environment", MCP_PACK_TOKEN=f"{key}-and-more")
+        said("secrets", "push")
+        said("secrets", "push", CALLERS="sha256:nonsense")
+        said("logs", "-n", "1000")
+        said("client-config", "--client", "claude-code", "--url")
+        # The server's own: what callers show, what signs the deploy's tokens, what seals the state of questions.
+        own = {path.relative_to(home).parts[2:4]: path for path in home.rglob("*") if path.parent.parent.name == "keys"}
+        assert sorted(own) == [("keys", "probe"), ("keys", "state")]
+        made = [path.read_text(encoding="ascii") for path in own.values()]
+        assert [len(text) for text in made] == [64, 64]
+        kept = _holding(home, key)
+        assert {path.parent.name for path in kept} == {"CALLERS"}
+        assert all(path.stat().st_mode & 0o077 == 0 for path in (*kept, *own.values()))
+        assert _holding(home, *made) == set(own.values())
+        assert not _holding(home, "mcp-pack-probe.eyJ")
+        assert not _holding(folder, key, *made, "mcp-pack-probe.eyJ")
+        assert not _holding(Path(os.environ["MCP_PACK_CACHE"]), key, *made)
+        (audit,) = home.rglob("audit.log")
+        assert "environment" in audit.read_text(encoding="utf-8")
+    assert not _holding(home, key, *made)
+    assert len(printed) > 20
+    for text in printed:
+        assert not [value for value in (key, *made, "mcp-pack-probe.eyJ") if value in text]
 
 
 def test_a_missing_one_is_named_before_anything_runs(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def _stdio(common: Common, name: str) -> tuple[StdioServer, tuple[str, ...]]:
     command = (*_uvx(), "--from", str(_wheel(manifest.project)), manifest.tool.name)
     secrets: list[SecretReference] = []
     notes: list[str] = []
-    for key, secret in manifest.secrets.items():
+    for key, secret in manifest.code_secrets.items():
         reference, note = _reference(key, secret.source(key), secret.description, as_file=secret.as_ == "file")
         secrets += [reference] if reference is not None else []
         notes += [note] if note is not None else []
