@@ -68,6 +68,9 @@ _READ_ONLY: Final = Refusal(405, "Only GET is served here", "method", headers=((
 _HOST: Final = Refusal(421, "This server does not go by that Host", "host")
 _ORIGIN: Final = Refusal(403, "Pages of that Origin may not call this server", "origin")
 _REPEATED: Final = Refusal(400, "A header that decides who may call comes more than once", "malformed")
+_TWO_LENGTHS: Final = Refusal(  # RFC 9112, 6.3: somebody on the way may have believed the other one
+    400, "A request has either a length or an encoding that ends by itself", "malformed", headers=(_CLOSE,)
+)
 _TOO_SLOW: Final = Refusal(408, "The request's body did not come in time", "too_slow", headers=(_CLOSE,))
 _FAILED: Final = Refusal(500, "Internal error", "", INTERNAL_ERROR)
 
@@ -197,6 +200,8 @@ class Shell:
         scope, headers, record = request.scope, request.headers, request.record
         if len(headers) != len(scope["headers"]) and _repeats(scope["headers"]):
             return _REPEATED
+        if b"transfer-encoding" in headers and b"content-length" in headers:
+            return _TWO_LENGTHS
         client = scope.get("client")
         record.address = client[0] if client else ""
         platform = scope.get(PLATFORM)
