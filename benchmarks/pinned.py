@@ -160,9 +160,13 @@ def _await_answer(server: subprocess.Popen[bytes], address: Address, log: Path) 
         probe.sendall(f"GET /healthz HTTP/1.1\r\nhost: {address.host}\r\n\r\n".encode())
         probe.settimeout(0.1)
         while server.poll() is None and time.monotonic() < deadline:
-            with contextlib.suppress(TimeoutError):
+            try:
                 if probe.recv(1):
                     return
+            except TimeoutError:
+                continue
+            except ConnectionError:
+                break
     raise RuntimeError(f"the server did not start ({server.poll()}): {log.read_text(errors='replace')[-2000:]}")
 
 

@@ -49,6 +49,15 @@ def _legacy(server: Running) -> Sequence[bytes]:
     return [load.legacy_call(server.address, "echo", _ARGUMENTS, headers=server.headers)]
 
 
+def _by_the_sdk(server: Running) -> Sequence[bytes]:
+    """What is not plain: the SDK's own transport answers it."""
+    headers = {**server.headers, "accept": "*/*"}
+    return [
+        load.modern_call(server.address, "steps", _ARGUMENTS, progress=True, headers=headers),
+        load.legacy_call(server.address, "echo", _ARGUMENTS, headers=headers),
+    ]
+
+
 _KINDS: Final[Mapping[str, tuple[_Call, Mapping[str, _Bars]]]] = MappingProxyType(
     {
         "2026-07-28, JSON": (
@@ -176,7 +185,7 @@ def _cost(name: str, dear: _Side, cheap: _Side, runs: int) -> Figure:
 def memory(place: Place, runs: int) -> Iterator[Figure]:  # noqa: ARG001 - one run is 50,000 calls
     """Resident memory after 50,000 calls of every kind above that after 10,000."""
     with apart(), ours(place) as server:
-        requests = [*_json(server), *_stream(server), *_legacy(server)]
+        requests = [*_json(server), *_stream(server), *_legacy(server), *_by_the_sdk(server)]
         put(server, requests, 10_000)
         before = server.resident
         put(server, requests, 40_000)
