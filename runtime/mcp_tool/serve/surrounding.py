@@ -13,6 +13,7 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.subscriptions import SubscriptionBus
 from mcp.shared.exceptions import MCPError, NoBackChannelError
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import BaseModel
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -74,11 +75,11 @@ def _calling(handler: Handler, calls: Calls, bus: SubscriptionBus, limit: float,
                 return _explained(_wire(await _within(handler(context, params), _limit(context, limit))), forms)
             except _Late:
                 record.error_type = "timeout"
-                return results.error(f"{failed}: timed out after {limit:g} s")
+                return _error(context, f"{failed}: timed out after {limit:g} s")
             except NoBackChannelError as error:
                 if error.method not in forms:
                     raise
-                return results.error(f"{failed}: {pushed.explanation(error.method, forms)}")
+                return _error(context, f"{failed}: {pushed.explanation(error.method, forms)}")
 
         wire = Exchange(context, bus, log_level, record)
         return await calls(params.name, params.arguments or {}, wire, answer)
@@ -135,6 +136,11 @@ def _wire(result: Any) -> dict[str, Any]:
     if isinstance(result, BaseModel):
         return result.model_dump(by_alias=True, mode="json", exclude_none=True)
     return dict(result)
+
+
+def _error(context: Context, text: str) -> dict[str, Any]:
+    modern = context.protocol_version in MODERN_PROTOCOL_VERSIONS
+    return {**({"resultType": "complete"} if modern else {}), **results.error(text)}
 
 
 def _explained(result: dict[str, Any], forms: Mapping[str, str]) -> dict[str, Any]:

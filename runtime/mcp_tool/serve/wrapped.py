@@ -5,6 +5,7 @@ Its own handlers answer; what surrounds them (`surrounding.py`) is this runtime'
 """
 
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -155,6 +156,10 @@ def _is_fastmcp(candidate: object) -> bool:
 
 def _fastmcp(candidate: Any) -> _Foreign:
     server: FastMCP[Any] = candidate
+    # It paints its log lines for a terminal; here every line is JSON, as the root logger writes it.
+    logger = logging.getLogger("fastmcp")
+    logger.handlers.clear()
+    logger.propagate = True
 
     def application(settings: Serve) -> Starlette:
         return server.http_app(path=settings.path, stateless_http=True, host_origin_protection=False)
