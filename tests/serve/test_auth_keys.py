@@ -27,6 +27,9 @@ from pydantic import BaseModel
 from mcp_tool import Ask, Context, InputRequired, tool
 
 
+AT_IMPORT = sorted(os.environ)
+
+
 class Name(BaseModel):
     name: str
 
@@ -48,7 +51,7 @@ def who(context: Context) -> dict[str, Any]:
         "subject": principal.subject if principal else None,
         "scopes": sorted(principal.scopes) if principal else [],
         "headers": sorted(context.headers or {}),
-        "environment": sorted(os.environ),
+        "environment": [*AT_IMPORT, *os.environ],
     }
 
 

@@ -42,8 +42,9 @@ def by_balancer(**changed: Any) -> bytes:
 
 
 def ask(scope: Mapping[str, Any], headers: list[tuple[bytes, bytes]], **serve: Any) -> Principal | Refusal:
-    door = auth.authenticator(parse({"serve": {"auth": {"mode": "iam"}, **serve}}), {})
-    assert door is not None
+    making = auth.prepare(parse({"serve": {"auth": {"mode": "iam"}, **serve}}))
+    assert making is not None
+    door = making({})
     raw = [(b"host", b"server.test"), *headers]
     whole = {"scheme": "https", "path": "/mcp", "headers": raw, **scope}
     return asyncio.run(door(whole, dict(reversed(raw))))

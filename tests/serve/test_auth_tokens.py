@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from mcp_tool.config import JwtAuth, parse
 from mcp_tool.principal import Principal
 from mcp_tool.serve import auth
+from mcp_tool.serve.auth.door import Doorkeeper
 from mcp_tool.serve.auth.issuer import KeyRing, places
 from mcp_tool.serve.auth.resource import Resource
 from mcp_tool.serve.auth.tokens import REMEMBERED, Tokens
@@ -43,20 +44,26 @@ def steady() -> Iterator[Issuer]:
         yield running
 
 
-def door(ours: Issuer, tools: Mapping[str, frozenset[str]] | None = None, **settings: Any) -> auth.Doorkeeper:
-    how = {"mode": "oidc", "issuer": ours.url, **settings}
-    made = auth.authenticator(parse({"serve": {"auth": how}}), tools or {})
-    assert isinstance(made, auth.Doorkeeper)
+def prepared(serve: Mapping[str, Any], tools: Mapping[str, frozenset[str]]) -> Doorkeeper:
+    making = auth.prepare(parse({"serve": serve}))
+    assert making is not None
+    made = making(tools)
+    assert isinstance(made, Doorkeeper)
     return made
 
 
-async def ask(door: auth.Doorkeeper, token: str | bytes | None, host: bytes = b"server.test") -> Principal | Refusal:
+def door(ours: Issuer, tools: Mapping[str, frozenset[str]] | None = None, **settings: Any) -> Doorkeeper:
+    how = {"mode": "oidc", "issuer": ours.url, **settings}
+    return prepared({"auth": how}, tools or {})
+
+
+async def ask(door: Doorkeeper, token: str | bytes | None, host: bytes = b"server.test") -> Principal | Refusal:
     shown = token.encode() if isinstance(token, str) else token
     raw = [(b"host", host), *([] if shown is None else [(b"authorization", b"Bearer " + shown)])]
     return await door({"headers": raw, "scheme": "http", "path": "/mcp"}, dict(raw))
 
 
-def once(door: auth.Doorkeeper, token: str | bytes | None, host: bytes = b"server.test") -> Principal | Refusal:
+def once(door: Doorkeeper, token: str | bytes | None, host: bytes = b"server.test") -> Principal | Refusal:
     return asyncio.run(ask(door, token, host))
 
 
@@ -284,8 +291,7 @@ def test_the_audience_may_be_named(steady: Issuer) -> None:
 
 def test_the_public_url_goes_before_the_host(steady: Issuer) -> None:
     how = {"mode": "oidc", "issuer": steady.url}
-    made = auth.authenticator(parse({"serve": {"auth": how, "public_url": "https://tools.test/base"}}), {})
-    assert isinstance(made, auth.Doorkeeper)
+    made = prepared({"auth": how, "public_url": "https://tools.test/base"}, {})
     assert status(once(made, steady.token(aud="https://tools.test/base/mcp"))) == 200
     assert status(once(made, steady.token())) == 401
     place = "https://tools.test/.well-known/oauth-protected-resource/base/mcp"
@@ -302,9 +308,8 @@ def test_the_public_url_goes_before_the_host(steady: Issuer) -> None:
 
 
 def test_metadata_is_nowhere_else(steady: Issuer) -> None:
-    config = parse({"serve": {"auth": {"mode": "oidc", "issuer": steady.url}, "root_metadata": False}})
-    made = auth.authenticator(config, {"a": frozenset({"x"}), "b": frozenset({"y", "x"})})
-    assert made is not None
+    serve = {"auth": {"mode": "oidc", "issuer": steady.url}, "root_metadata": False}
+    made = prepared(serve, {"a": frozenset({"x"}), "b": frozenset({"y", "x"})})
     known = "/.well-known/oauth-protected-resource"
     for path in (known, known + "/", known + "/other", known + "/mcp/x", known + "mcp", "/mcp", "/.well-known/x"):
         assert made.metadata({"path": path, "headers": [], "scheme": "http"}, {b"host": b"h"}) is None
@@ -329,14 +334,13 @@ def test_metadata_is_nowhere_else(steady: Issuer) -> None:
 )
 def test_a_setting_that_cannot_be_safe_stops_the_start(serve: dict[str, Any]) -> None:
     with pytest.raises(StartProblem):
-        auth.authenticator(parse({"serve": serve}), {})
+        prepared(serve, {})
 
 
 def test_any_host_will_do_where_the_audience_is_known() -> None:
     how = {"mode": "oidc", "issuer": "https://login.test"}
     for more in ({"public_url": "https://tools.test"}, {"auth": how | {"audience": "x"}}):
-        config = parse({"serve": {"auth": how, "allowed_hosts": ["*"], **more}})
-        assert auth.authenticator(config, {}) is not None
+        prepared({"auth": how, "allowed_hosts": ["*"], **more}, {})
 
 
 def test_a_token_is_checked_once_while_it_is_good(ours: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,6 +46,7 @@ REASONS: Final = (
     "draining",
     "forbidden",
     "host",
+    "issuer",
     "malformed",
     "method",
     "origin",

@@ -18,6 +18,7 @@ from mcp_tool.serve.problem import StartProblem
 
 if TYPE_CHECKING:
     from mcp_tool.config import Config
+    from mcp_tool.serve import auth
     from mcp_tool.serve.seeing import Seeing
     from mcp_tool.serve.served import Served
 
@@ -99,7 +100,7 @@ def _serve_stdio(request: Request) -> None:
     from mcp_tool.serve import stdio
 
     pipes = stdio.take_pipes()
-    served, watched = _load(request)
+    served, watched, _ = _load(request)
     from mcp_tool.serve import watchdog
 
     async def run() -> None:
@@ -111,12 +112,12 @@ def _serve_stdio(request: Request) -> None:
 
 
 def _serve_http(request: Request) -> int:
-    from mcp_tool.serve import auth, http, limits, log, shell
+    from mcp_tool.serve import http, limits, log, shell
     from mcp_tool.serve.names import Names
     from mcp_tool.serve.ready import Readiness
 
     sockets = http.inherited(request.descriptors) or (http.bind(request.host, request.port),)
-    served, watched = _load(request)
+    served, watched, asking = _load(request)
     config, settings = watched.config, watched.config.serve
     names = Names.of(request.host, settings.public_url, settings.allowed_hosts, settings.allowed_origins)
     inner = served.application(settings)
@@ -124,7 +125,7 @@ def _serve_http(request: Request) -> int:
         watched.around(served.shortened(inner)),
         settings,
         names,
-        auth.authenticator(config, served.scopes),
+        None if asking is None else asking(served.scopes),
         served.scopes,
         limits.limiter(config, served.server.name),
         Readiness(config.dependencies, lambda: served.runner is not None and served.runner.worn),
@@ -153,11 +154,11 @@ def _serve_http(request: Request) -> int:
         return runner.run(run())
 
 
-def _load(request: Request) -> tuple["Served", "Seeing"]:
+def _load(request: Request) -> tuple["Served", "Seeing", "auth.Making | None"]:
     """Everything between the command line and the transport."""
     gc.disable()  # collections during the imports find nothing and cost a twentieth of the start
     from mcp_tool import config as configuration
-    from mcp_tool.serve import environment, log, stdio
+    from mcp_tool.serve import auth, environment, log, stdio
     from mcp_tool.settings import Values
 
     # A wheel carries a config with [env], so that it runs where nobody deployed it; its client may say otherwise.
@@ -168,14 +169,16 @@ def _load(request: Request) -> tuple["Served", "Seeing"]:
     tool = _read_json(request.bundle / "tool.json", "the bundle", "build it again, or name another with --bundle")
     if request.transport == "stdio":
         log.keep(config.log.file or log.stdio_file(os.environ, tool["name"], config.stage), config.log)
+    # Before the author's code could look for the keys. Whoever starts a server on stdio is its one caller.
+    asking = auth.prepare(config) if request.transport == "http" else None
     environment.open_paths(request.bundle)
     secrets = environment.enter(config, tool, defaults=request.config is None)
     log.describe(tool["name"], tool.get("version") or "", Values(os.environ, secrets).secret_texts())
     kept = request.bundle / "contract.json"
     contract = _read_json(kept, "the contract", "build the bundle again") if kept.exists() else None
     if ":" in tool["entrypoint"]:
-        return _load_wrapped(tool, config, contract)
-    return _load_app(tool, config, contract, secrets)
+        return *_load_wrapped(tool, config, contract), asking
+    return *_load_app(tool, config, contract, secrets), asking
 
 
 def _load_app(

@@ -6,7 +6,7 @@ import logging
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from mcp_tool.config import SecretRef
@@ -35,7 +35,7 @@ class StaticKeys:
     known: tuple[tuple[bytes, Principal], ...]
 
     @classmethod
-    def read(cls, references: Sequence[SecretRef], scopes: frozenset[str]) -> "StaticKeys":
+    def read(cls, references: Sequence[SecretRef]) -> "StaticKeys":
         """Read the keys, keep their digests, and forget them.
 
         Each environment variable is gone afterwards, so that neither the author's code nor a process that it starts
@@ -43,18 +43,23 @@ class StaticKeys:
 
         Args:
             references: Where they stand: the key itself, or `sha256:` and 64 hexadecimal digits.
-            scopes: What each of them grants. A static key comes from no issuer that could grant less, so this is
-                every scope that a tool of this server asks for.
 
         Raises:
             StartProblem: A key is missing, or is one that nobody could send.
         """
         known = tuple(
-            (_digest(reference), Principal("bearer", name, scopes=scopes))
+            (_digest(reference), Principal("bearer", name))
             for reference, name in zip(references, _names(references), strict=True)
         )
         forget(references)
         return cls(known)
+
+    def granting(self, scopes: frozenset[str]) -> "StaticKeys":
+        """The same keys, each good for all of these scopes.
+
+        A static key comes from no issuer that could grant less, so it is given every scope that a tool asks for.
+        """
+        return StaticKeys(tuple((digest, replace(who, scopes=scopes)) for digest, who in self.known))
 
     async def __call__(self, scope: Mapping[str, Any], headers: Headers, shown: str | Denied) -> Principal | Denied:  # noqa: ARG002 - other modes look at the request too
         """Who shows the token. Compared with every key, in a time that says nothing of any."""
