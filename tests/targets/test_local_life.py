@@ -17,7 +17,7 @@ from mcp_packager.target import Identity
 from mcp_packager.testing import Pack, greeting
 from mcp_targets.local.daemon import Daemon
 from mcp_targets.local.places import Places
-from mcp_targets.local.supervisor.machine import birth, bound, port_of, read_json, write_json
+from mcp_targets.local.supervisor.machine import bound, port_of, read_json, write_json
 
 _MANIFEST = """\
 [tool]
@@ -116,21 +116,6 @@ def test_a_crash_is_restarted_and_told(deployed: Deployment) -> None:
     assert (status["state"], status["restarts"]) == ("running", 1)
     assert "the server was killed by SIGKILL" in "\n".join(status["detail"])
     assert greeting(deployed.pack.url()) == f"you {len(SECRET)}"
-
-
-def test_a_killed_supervisor_leaves_its_server_and_a_deploy_takes_over(deployed: Deployment) -> None:
-    orphan = deployed.server()
-    os.kill(deployed.daemon.state()["pid"], signal.SIGKILL)
-    wait_for(lambda: not deployed.daemon.alive())
-    status = deployed.status()
-    assert status["state"] == "stopped"
-    assert "the supervisor is not running" in status["detail"][0]
-    url = f"http://127.0.0.1:{orphan['port']}/mcp"
-    assert greeting(url) == f"you {len(SECRET)}"
-    deployed.pack.deploy()
-    assert birth(orphan["pid"]) is None
-    assert deployed.pack.url() == url
-    assert greeting(url) == f"you {len(SECRET)}"
 
 
 def test_a_number_that_another_process_has_by_now_is_left_alone(deployed: Deployment) -> None:

@@ -17,7 +17,7 @@ from typing import Any, Final
 import mcp_targets.local.supervisor
 from mcp_packager.errors import Problem, WorldError
 from mcp_targets.local.places import Places
-from mcp_targets.local.supervisor.loop import SCHEMA
+from mcp_targets.local.supervisor.loop import SCHEMA, end_orphans, left_behind
 from mcp_targets.local.supervisor.machine import birth, read_json, write_json
 
 PASSED_ON: Final = (
@@ -56,6 +56,10 @@ class Daemon:
         finally:
             os.close(lock)
         return False
+
+    def orphans(self) -> frozenset[int]:
+        """The numbers of the servers that a supervisor left when it was killed."""
+        return frozenset(pid for pid, _ in left_behind(self._places.run)) if not self.alive() else frozenset()
 
     def state(self) -> Mapping[str, Any]:
         """What it said last; nothing where it never spoke."""
@@ -165,9 +169,6 @@ class Daemon:
             if time.monotonic() > deadline:
                 raise WorldError(Problem("the supervisor does not end", "end it by hand", found=str(self.state())))
             time.sleep(_POLL)
-        # A supervisor that was killed leaves its servers behind.
-        from mcp_targets.local.supervisor.loop import end_orphans  # only to end
-
         end_orphans(self._places.run)
 
     def _try_to_write(self) -> None:

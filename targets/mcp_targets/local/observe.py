@@ -10,7 +10,7 @@ from typing import Any, Final
 from mcp_packager.target import Key, Observed, Value, digest, owned
 from mcp_targets.local.daemon import Daemon
 from mcp_targets.local.keys import key_fields
-from mcp_targets.local.places import Places, inside
+from mcp_targets.local.places import Places, inside, scratch
 from mcp_targets.local.render import CANDIDATE, HOME, SERVER, SUPERVISOR, UNIT
 from mcp_targets.local.trees import Trees
 from mcp_targets.local.unit import Unit
@@ -34,6 +34,8 @@ def _all(places: Places, daemon: Daemon, trees: Trees) -> Iterator[Observed]:
     if not places.root.is_dir():
         return
     yield Observed(*HOME, {"identity": _document(places.owner), "audit": str(places.log("audit"))})
+    for path in scratch(places):
+        yield Observed("scratch", str(path.relative_to(places.root)), {})
     for folder in inside(places.bundles):
         if folder.is_dir():
             yield Observed("bundle", folder.name[:16], bundle_fields(folder))
@@ -43,17 +45,24 @@ def _all(places: Places, daemon: Daemon, trees: Trees) -> Iterator[Observed]:
         yield Observed("secret", folder.name, secret_fields(folder))
     for folder in inside(places.keys):
         yield Observed("key", folder.name, key_fields(folder))
-    if daemon.alive():
-        yield Observed(*SUPERVISOR, {"pid": daemon.state().get("pid")})
-        for key in (CANDIDATE, SERVER):
-            fields = server_fields(daemon.slot(key.name), trees)
-            if fields is not None:
-                yield Observed(*key, fields)
+    alive, orphans = daemon.alive(), daemon.orphans()
+    if alive or orphans:
+        yield Observed(*SUPERVISOR, {"pid": daemon.state().get("pid"), "killed": not alive})
+    for key in (CANDIDATE, SERVER):
+        slot = daemon.slot(key.name)
+        fields = server_fields(slot, trees) if alive or slot.get("pid") in orphans else None
+        if fields is not None:
+            yield Observed(*key, fields if alive else {**fields, "state": "left by a supervisor that was killed"})
 
 
 def bundle_fields(folder: Path) -> dict[str, Value]:
     """A materialised bundle: it is made whole under its digest or not at all."""
     return {"digest": folder.name, "path": str(folder)}
+
+
+def supervisor_held(observed: Mapping[str, Value], desired: Mapping[str, Value]) -> Mapping[str, Value]:
+    """One that runs is as desired: another interpreter is no reason to end it, it needs nothing of that any more."""
+    return dict.fromkeys(desired, "killed, with its server left running") if observed["killed"] else desired
 
 
 def config_fields(file: Path) -> dict[str, Value]:
@@ -82,7 +91,7 @@ def bundle_held(trees: Trees, observed: Mapping[str, Value], desired: Mapping[st
     return {**owned(observed, desired), **({"digest": damage} if damage else {})}
 
 
-def server_fields(slot: Mapping[str, Any], trees: Trees) -> dict[str, Value] | None:
+def server_fields(slot: Mapping[str, Any], trees: Trees) -> Mapping[str, Value] | None:
     """A server as the supervisor describes it; ``None`` where the slot is empty."""
     fields = slot.get("fields")
     if fields is None:

@@ -87,13 +87,11 @@ def inside(folder: Path) -> list[Path]:
     return sorted(path for path in _entries(folder) if not path.name.startswith("."))
 
 
-def sweep(places: Places) -> None:
-    """Remove what a run that was killed was still writing or removing: whatever is named with a dot."""
-    kept_whole = (places.root, places.bundles, places.configs, places.releases)
-    for folder in (*kept_whole, *inside(places.secrets), *inside(places.keys)):
-        for path in _entries(folder):
-            if path.name.startswith("."):
-                remove_tree(path)
+def scratch(places: Places) -> Iterator[Path]:
+    """What a run that was killed was still writing or removing: whatever is named with a dot."""
+    flat = (places.root, places.bundles, places.configs, places.releases, places.secrets, places.keys)
+    for folder in (*flat, *inside(places.secrets), *inside(places.keys)):
+        yield from (path for path in _entries(folder) if path.name.startswith("."))
 
 
 def drop(path: Path) -> None:

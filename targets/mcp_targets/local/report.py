@@ -14,6 +14,10 @@ from mcp_targets.local.places import Places
 from mcp_targets.local.render import SERVER
 
 _SHOWN_LINES: Final = 10
+_ORPHANED: Final = (
+    "the supervisor was killed: the server that it left goes on serving, and nobody starts it again should it die; "
+    "mcp-pack deploy takes it over"
+)
 
 
 def status(places: Places, daemon: Daemon, endpoint: Endpoint | None) -> Status:
@@ -21,12 +25,14 @@ def status(places: Places, daemon: Daemon, endpoint: Endpoint | None) -> Status:
     if not places.run.is_dir():
         return Status(State.ABSENT)
     slot = daemon.slot(SERVER.name)
-    if not daemon.alive():
+    if not daemon.alive() and slot.get("pid") not in daemon.orphans():
         return Status(State.STOPPED, detail=_stopped(places, daemon))
     if not slot.get("fields"):
         return Status(State.STOPPED, detail=("nothing is deployed",))
     state = _state(slot)
     detail = []
+    if not daemon.alive():
+        detail.append(_ORPHANED)
     if slot["error"]:
         detail.append(slot["error"])
     if slot["exit"] or state is not State.RUNNING:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import secrets
 import socket
-import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -43,8 +42,9 @@ from mcp_targets.local.observe import (
     observe,
     secret_fields,
     server_fields,
+    supervisor_held,
 )
-from mcp_targets.local.places import Places, drop, sweep, told
+from mcp_targets.local.places import Places, drop, told
 from mcp_targets.local.records import FileLock, FileRecords
 from mcp_targets.local.render import CANDIDATE, SERVER
 from mcp_targets.local.report import spoken, status
@@ -59,12 +59,12 @@ _REACHED: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # a name 
 
 KINDS: Final = (
     Kind("home", stable=frozenset({"audit"})),
+    Kind("scratch"),
     Kind("bundle", stable=frozenset({"path"})),
     Kind("config", stable=frozenset({"path"})),
     Kind("secret", secret=True),
     Kind("key"),
-    # Another interpreter is no reason to end a supervisor that runs: it needs nothing of it any more.
-    Kind("supervisor", project=lambda _, desired: desired),
+    Kind("supervisor", project=supervisor_held),
     Kind("unit"),
     Kind("server", effect="moves clients to the new server; no connection is refused"),
 )
@@ -79,8 +79,6 @@ class LocalWorld:
         self._daemon = Daemon(self._places)
         self._unit = Unit(self._places, request.environ)
         self._values: list[str] = []
-        self._mutex = threading.Lock()
-        self._swept = False
         self._trees = Trees()
         self.kinds = tuple(
             replace(kind, project=partial(bundle_held, self._trees)) if kind.name == "bundle" else kind
@@ -100,14 +98,7 @@ class LocalWorld:
             WorldError: the disk is full, or a file may not be written.
         """
         with told(self._places.root):
-            self._sweep_once()
             return self._apply(step)
-
-    def _sweep_once(self) -> None:
-        with self._mutex:
-            if not self._swept:
-                sweep(self._places)
-                self._swept = True
 
     def _apply(self, step: Step) -> Mapping[str, Value]:
         if step.resource is None or step.action is Action.DELETE:
@@ -116,7 +107,7 @@ class LocalWorld:
         match step.key.kind:
             case "supervisor":
                 self._daemon.start(Path(step.resource.fields["python"]), self._request.environ)
-                return {**step.resource.fields, "pid": self._daemon.state().get("pid")}
+                return {**step.resource.fields, "pid": self._daemon.state().get("pid"), "killed": False}
             case "unit":
                 return self._install(step.resource)
             case "server":
@@ -293,6 +284,8 @@ class LocalWorld:
         match key.kind:
             case "home":
                 remove_tree(self._places.root)
+            case "scratch":
+                remove_tree(self._places.root / key.name)
             case "bundle":
                 # The list of its files goes first: without the folder nobody would find it again.
                 for path in sorted(self._places.bundles.glob(f"{key.name}*"), reverse=True):

@@ -11,12 +11,15 @@ import signal
 import time
 from pathlib import Path
 
-from mcp_targets.local.supervisor.machine import birth, read_json, write_json
+from mcp_targets.local.supervisor.machine import birth, read_json, regained, write_json
+from mcp_targets.local.supervisor.process import Orphan
 from mcp_targets.local.supervisor.slot import Slot
 
 SCHEMA = 1
 TICK = 0.03
 """Seconds between two looks while something is under way."""
+HURRY = 0.002
+"""The same while clients find nobody."""
 IDLE = 5.0
 """Seconds between two looks otherwise; signals come through at once."""
 ORPHAN_SECONDS = 10.0
@@ -41,6 +44,18 @@ class Supervisor:
             signal.signal(number, lambda *_: None)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
+
+    def adopt(self) -> int | None:
+        """Take on the server that a supervisor before us left, if it still serves what is wanted. Answer its number."""
+        left = (read_json(self._run / "state.json") or {}).get("slots", {}).get("server", {})
+        want = (read_json(self._run / "want.json") or {}).get("slots", {}).get("server")
+        pid = left.get("pid")
+        if want is None or left.get("spec") is None or not pid or birth(pid) != left["birth"]:
+            return None
+        number = left["public_fd"]
+        public = None if number is None else regained(pid, number, left["port"])
+        self._slots["server"].adopt(Orphan(left, public))
+        return int(pid)
 
     def serve(self) -> None:
         """Run until SIGTERM; then end the servers, and only then return."""
@@ -89,17 +104,23 @@ class Supervisor:
 
     def _sleep(self, *, busy: bool) -> None:
         self.say()
-        select.select([self._wake], [], [], TICK if busy else IDLE)
+        hurries = any(slot.hurries for slot in self._slots.values())
+        select.select([self._wake], [], [], HURRY if hurries else TICK if busy else IDLE)
         with contextlib.suppress(BlockingIOError):
             os.read(self._wake, 4096)
 
 
-def end_orphans(run: Path) -> None:
-    """End the servers of a supervisor that was killed: they hold the port, and nobody watches them."""
+def left_behind(run: Path) -> list[tuple[int, str]]:
+    """The servers, by number and birth, that still run of those which a supervisor spoke of last."""
     state = read_json(run / "state.json") or {}
     slots = state.get("slots", {}).values()
     known = [pair for slot in slots for pair in ([slot["pid"], slot["birth"]], *slot["going"], slot["coming"]) if pair]
-    left = [(pid, born) for pid, born in known if pid and born and birth(pid) == born]
+    return [(pid, born) for pid, born in known if pid and born and birth(pid) == born]
+
+
+def end_orphans(run: Path, but: int | None = None) -> None:
+    """End the servers of a supervisor that was killed, all ``but`` one: nobody watches them."""
+    left = [(pid, born) for pid, born in left_behind(run) if pid != but]
     deadline = time.monotonic() + ORPHAN_SECONDS
     for pid, _ in left:
         _signal(pid, signal.SIGTERM)
@@ -132,8 +153,8 @@ def main(folder: str) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os._exit(3)
-    end_orphans(run)
     supervisor = Supervisor(run)
+    end_orphans(run, but=supervisor.adopt())
     supervisor.say()
     os.write(tell, b"+")
     os.close(tell)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mcp_targets.local.supervisor.machine import bound, last_lines, port_of, rotate, trim
-from mcp_targets.local.supervisor.process import Process
+from mcp_targets.local.supervisor.process import Orphan, Process
 
 MOST_RESTARTS = 5
 CALM_SECONDS = 60.0
@@ -26,16 +26,21 @@ class Slot:
         self.spec: dict[str, Any] | None = None
         self.state = "stopped"
         self._public: socket.socket | None = None
-        self._current: Process | None = None
+        self._current: Process | Orphan | None = None
         self._coming: Process | None = None
-        self._going: list[Process] = []
-        self._yielding: list[Process] = []
+        self._going: list[Process | Orphan] = []
+        self._yielding: list[Process | Orphan] = []
         self._restarts = 0
         self._again_at = 0.0
         self._error = ""
         self._failed = ""
         self._exit = ""
         self._lines: list[str] = []
+
+    def adopt(self, orphan: Orphan) -> None:
+        """Begin with the server of a supervisor that was killed; one of our own follows it as soon as it is ready."""
+        self._current, self.state = orphan, "running"
+        self._public = orphan.public
 
     def want(self, spec: dict[str, Any] | None) -> None:
         """Begin to move to another spec, or to nothing."""
@@ -46,7 +51,7 @@ class Slot:
             self._retire_current()
             self._use(None)
             self.state = "stopped"
-        elif self._current is None or self._current.spec != spec:
+        elif not isinstance(self._current, Process) or self._current.spec != spec:
             self._begin(spec)
 
     def tick(self) -> bool:
@@ -64,7 +69,12 @@ class Slot:
             self._begin(self.spec)
         if self._current is not None:
             trim(Path(self._current.spec["log"]), self._current.spec["log_bytes"])
-        return bool(self._coming or self._going or self._again_at)
+        return bool(self._coming or self._going or self._again_at or isinstance(self._current, Orphan))
+
+    @property
+    def hurries(self) -> bool:
+        """Whether clients find nobody until a server that is in the way has gone."""
+        return self._again_at > 0 and self._blocked()
 
     def report(self) -> dict[str, Any]:
         """The slot as ``state.json`` tells it."""
@@ -73,6 +83,8 @@ class Slot:
         spec = self._current.spec if self._current is not None else self.spec
         return {
             "fields": None if spec is None else spec["fields"],
+            "spec": None if self._current is None else self._current.spec,
+            "public_fd": None if self._current is None else self._current.public_fd,
             "revision": None if self._current is None else self._current.spec["revision"],
             "state": self.state,
             "pid": None if shown is None else shown.pid,
@@ -94,7 +106,8 @@ class Slot:
         try:
             public = self._socket(spec)
         except OSError as error:
-            self._fail(spec, f"cannot listen on {spec['host']} port {spec['port']}: {error.strerror or error}")
+            if not self._evicts():
+                self._fail(spec, f"cannot listen on {spec['host']} port {spec['port']}: {error.strerror or error}")
             return
         try:
             if self._current is None:
@@ -110,7 +123,23 @@ class Slot:
             return None
         if self._public is not None and port_of(self._public) == spec["port"]:
             return self._public
-        return bound(spec["host"], spec["port"])
+        made = bound(spec["host"], spec["port"])
+        if self._blocked():
+            made.listen()  # whoever comes between the orphan and its successor waits for that, and is not refused
+        return made
+
+    def _evicts(self) -> bool:
+        """Whether an orphan whose socket we do not have is in the way; it is told to go, and we try again at once."""
+        if isinstance(self._current, Orphan) and self._current.public is None:
+            self._retire_current()
+            self.state = "starting"
+        if self._blocked():
+            self._again_at = time.monotonic()
+        return self._blocked()
+
+    def _blocked(self) -> bool:
+        """Whether a server is on its way out whose socket we do not have."""
+        return any(isinstance(process, Orphan) and process.public is None for process in self._going)
 
     def _look_at(self, coming: Process) -> None:
         if not coming.runs():
@@ -142,12 +171,12 @@ class Slot:
         else:
             self.spec = self._current.spec
 
-    def _remember(self, process: Process) -> None:
+    def _remember(self, process: Process | Orphan) -> None:
         """How it ended and what it wrote last; a restart begins a log anew."""
         self._exit = process.ended or ""
         self._lines = last_lines(Path(process.spec["log"]), SHOWN_LINES)
 
-    def _crashed(self, process: Process) -> None:
+    def _crashed(self, process: Process | Orphan) -> None:
         self._remember(process)
         if time.time() - process.since > CALM_SECONDS:
             self._restarts = 0
