@@ -148,16 +148,3 @@ def test_a_second_deploy_waits_until_the_lock_is_free(deployed: Deployment) -> N
         waiting.communicate(timeout=60)
         assert waiting.returncode == 0
     assert not deployed.places.lock.exists()
-
-
-def test_who_may_call_is_refused_where_nobody_is_asked(tmp_path: Path) -> None:
-    made = Deployment(tmp_path)
-    manifest = made.folder / "mcp-tool.toml"
-    written = manifest.read_text()
-    bearer = written + '\n[serve.auth]\nmode = "bearer"\nkeys = ["TOKEN"]\n'
-    manifest.write_text(bearer)
-    told = made.pack.run("plan", expect=(1,)).told
-    assert "the target local asks nobody who is calling" in told
-    assert "leave [serve.auth] away" in told
-    manifest.write_text(written + '\n[serve.auth]\nmode = "none"\n')
-    made.pack.run("plan")
