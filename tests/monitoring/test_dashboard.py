@@ -162,6 +162,7 @@ def test_the_figures_are_those_of_this_deployment_alone(tmp_path: Path) -> None:
     rows = {row["title"]: row for row in dashboard(WATCHED)["panels"] if row["type"] == "row"}
     tool = {panel["title"]: panel["targets"] for panel in rows["count"]["panels"]}
     figures = {panel["title"]: panel["targets"] for panel in drawn(dashboard(WATCHED)) if panel["type"] == "stat"}
+    (contracts,) = [panel["targets"] for panel in drawn(dashboard(WATCHED)) if panel["title"] == "Contract"]
     expected = [
         (tool["Calls"][0], "{}", 2),
         (tool["Errors"][0], '{error_type="tool_error"}', 0.05),
@@ -171,6 +172,7 @@ def test_the_figures_are_those_of_this_deployment_alone(tmp_path: Path) -> None:
         (figures["Ready"][0], "{}", 2),
         (figures["Calls"][0], "{}", 2),
         (figures["Errors"][0], "{}", 0.05),
+        (contracts[0], f'{{contract="{"c" * 12}", version="1.0.0"}}', 2),
     ]
     queries = [
         {

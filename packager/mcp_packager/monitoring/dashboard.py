@@ -59,6 +59,7 @@ def dashboard(deployment: Watched) -> dict[str, Any]:
 
 def _overview(series: Series) -> Row:
     contracts = f"count by (version, contract) ({series.info})"
+    named = f'label_replace({contracts}, "contract", "$1", "contract", "(.{{12}}).*")'
     panels = (
         Panel("Ready", "Replicas", "short", (_now(series.total(READY), "replicas"),), 4, 4, figure=True),
         Panel("Calls", "Of all tools", "reqps", (_now(series.rate(CALLS), "calls"),), 4, 4, figure=True),
@@ -74,9 +75,9 @@ def _overview(series: Series) -> Row:
         Panel("p99", "Of all tools' calls", "s", (_now(series.quantile(0.99), "p99"),), 4, 4, figure=True),
         Panel(
             "Contract",
-            "Replicas by version and contract hash. More than one for long is a roll-out that did not end",
+            "Replicas by version and contract. More than one for long is a roll-out that did not end",
             "short",
-            (Query(contracts, "{{version}} {{contract}}"),),
+            (Query(named, "{{version}} {{contract}}"),),
             8,
             4,
             stacked=True,
