@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.serve.process import LEGACY, MODERN, HttpServer, http_server, make_bundle, stdio_server
+from tests.serve.test_http import eventually
 
 SDK = '''
 import asyncio
@@ -38,7 +40,7 @@ async def hang() -> str:
 @server.tool()
 def block() -> str:
     """Come back long after the caller was told."""
-    time.sleep(6)
+    time.sleep(3)
     return "late"
 
 
@@ -106,7 +108,7 @@ async def hang() -> str:
 @server.tool
 def block() -> str:
     """Come back long after the caller was told."""
-    time.sleep(6)
+    time.sleep(3)
     return "late"
 
 
@@ -203,6 +205,23 @@ def test_a_call_ends_in_time(server: HttpServer, era: str, name: str) -> None:
 def test_so_does_reading_a_resource(server: HttpServer, era: str) -> None:
     answer = call(server, era, "resources/read", uri="slow://x")
     assert (answer["error"]["code"], answer["error"]["message"]) == (-32603, "timed out after 1 s")
+
+
+def test_a_thread_that_does_not_come_back_is_lost_until_it_does(bundle: Path, tmp_path: Path) -> None:
+    copied = shutil.copytree(bundle, tmp_path / "bundle", ignore=shutil.ignore_patterns("*.log"))
+    metrics = {"host": "127.0.0.1", "port": 0}
+    with http_server(copied, {"serve": {"timeout": 0.2}, "metrics": metrics}) as server:
+        server.modern("tools/call", {"name": "block", "arguments": {}})
+        assert eventually(lambda: any("its thread is lost, as 1 of 40" in line["msg"] for line in server.lines()))
+        port = next(line["port"] for line in server.lines() if line["msg"] == "serving metrics")
+
+        def lost() -> str:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+                text: str = answer.read().decode()
+            return next(line for line in text.splitlines() if line.startswith("mcp_server_lost_threads")).split()[-1]
+
+        assert lost() == "1"
+        assert eventually(lambda: lost() == "0", 15)
 
 
 def test_an_error_of_the_authors_code_is_no_time_limit(server: HttpServer) -> None:

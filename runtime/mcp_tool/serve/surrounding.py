@@ -5,10 +5,14 @@ client that cannot be reached is answered with the form that works.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import mcp_types as types
+from anyio import CancelScope
+from anyio.to_thread import current_default_thread_limiter
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.subscriptions import SubscriptionBus
@@ -18,6 +22,7 @@ from pydantic import BaseModel
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mcp_tool import results
+from mcp_tool.running import LOSABLE, THREADS
 from mcp_tool.serve import pushed
 from mcp_tool.serve.calls import Calls
 from mcp_tool.serve.exchange import Exchange, LogLevel, record_of, without_credentials
@@ -28,8 +33,50 @@ Handler = Callable[[Context, Any], Awaitable[Any]]
 _BOUNDED: Final = ("resources/read", "prompts/get", "completion/complete")
 _INTERNAL_ERROR: Final = -32603
 
+GRACE: Final = 1.0
+"""Seconds that a function gets to end once it is told to."""
 
-def surround(server: Server[Any], calls: Calls, bus: SubscriptionBus, limit: float, forms: Mapping[str, str]) -> None:
+logger = logging.getLogger("mcp_tool.call")
+
+
+class LeftBehind:
+    """Functions that did not come back though nobody waits for them: their threads are lost to others.
+
+    Both libraries run plain functions by `anyio.to_thread`, whose threads are bounded for the whole process.
+    """
+
+    def __init__(self) -> None:
+        self.lost = 0
+        self._losable = int(THREADS * LOSABLE)
+
+    @property
+    def worn(self) -> bool:
+        """Whether more are lost than are replaced: the process should be."""
+        return self.lost > self._losable
+
+    def leave(self, task: "asyncio.Task[Any]", scope: CancelScope, name: str) -> None:
+        """End a task that nobody waits for; what has not ended `GRACE` seconds later is lost until it does."""
+        # Cancelled by its scope, not as a task: that waits for a thread, and so shows whether it comes back.
+        scope.cancel()
+        task.add_done_callback(_forget)
+        asyncio.get_running_loop().call_later(GRACE, self._look, task, name)
+
+    def _look(self, task: "asyncio.Task[Any]", name: str) -> None:
+        if task.done():
+            return
+        self._lose(1)
+        logger.warning("%s does not come back: its thread is lost, as %d of %d are now", name, self.lost, THREADS)
+        task.add_done_callback(lambda _: self._lose(-1))
+
+    def _lose(self, change: int) -> None:
+        self.lost += change
+        # Others take the places of those that are lost, until too many are.
+        current_default_thread_limiter().total_tokens = THREADS + min(self.lost, self._losable)
+
+
+def surround(
+    server: Server[Any], calls: Calls, bus: SubscriptionBus, limit: float, forms: Mapping[str, str]
+) -> LeftBehind:
     """Replace a server's handlers by the same ones, surrounded.
 
     Args:
@@ -39,15 +86,20 @@ def surround(server: Server[Any], calls: Calls, bus: SubscriptionBus, limit: flo
         limit: Seconds that a request may take. A call that may ask its user on the way (older clients over stdio)
             takes as long as the user does.
         forms: The portable forms of the server's library.
+
+    Returns:
+        What counts the threads that are lost to functions that do not come back.
     """
+    behind = LeftBehind()
     entry = server.get_request_handler("tools/call")
     if entry is not None:
-        handler = _calling(entry.handler, calls, bus, limit, forms)
+        handler = _calling(_Timed(entry.handler, limit, behind), calls, bus, forms)
         server.add_request_handler("tools/call", entry.params_type, handler)
     for method in _BOUNDED:
         entry = server.get_request_handler(method)
         if entry is not None:
-            server.add_request_handler(method, entry.params_type, _bounded(entry.handler, limit))
+            server.add_request_handler(method, entry.params_type, _bounded(_Timed(entry.handler, limit, behind)))
+    return behind
 
 
 class WithoutCredentials:
@@ -63,7 +115,7 @@ class WithoutCredentials:
         await self._app(scope, receive, send)
 
 
-def _calling(handler: Handler, calls: Calls, bus: SubscriptionBus, limit: float, forms: Mapping[str, str]) -> Handler:
+def _calling(handler: "_Timed", calls: Calls, bus: SubscriptionBus, forms: Mapping[str, str]) -> Handler:
     log_level = LogLevel()
 
     async def call_tool(context: Context, params: types.CallToolRequestParams) -> dict[str, Any]:
@@ -72,10 +124,10 @@ def _calling(handler: Handler, calls: Calls, bus: SubscriptionBus, limit: float,
 
         async def answer() -> dict[str, Any]:
             try:
-                return _explained(_wire(await _within(handler(context, params), _limit(context, limit))), forms)
+                return _explained(_wire(await handler(context, params, params.name)), forms)
             except _Late:
                 record.error_type = "timeout"
-                return _error(context, f"{failed}: timed out after {limit:g} s")
+                return _error(context, f"{failed}: timed out after {handler.limit:g} s")
             except NoBackChannelError as error:
                 if error.method not in forms:
                     raise
@@ -87,46 +139,55 @@ def _calling(handler: Handler, calls: Calls, bus: SubscriptionBus, limit: float,
     return call_tool
 
 
-def _bounded(handler: Handler, limit: float) -> Handler:
+def _bounded(handler: "_Timed") -> Handler:
     async def bounded(context: Context, params: Any) -> Any:
         try:
-            return await _within(handler(context, params), _limit(context, limit))
+            return await handler(context, params, context.method)
         except _Late:
             record_of(context).error_type = "timeout"
-            raise MCPError(code=_INTERNAL_ERROR, message=f"timed out after {limit:g} s") from None
+            raise MCPError(code=_INTERNAL_ERROR, message=f"timed out after {handler.limit:g} s") from None
 
     return bounded
-
-
-def _limit(context: Context, limit: float) -> float | None:
-    return None if context.session.can_send_request else limit
 
 
 class _Late(Exception):  # noqa: N818 - no error of anybody's code: the time is over
     """A request took longer than it may. No `TimeoutError`, which the author's own code may raise."""
 
 
-async def _within(work: Awaitable[Any], limit: float | None) -> Any:
-    """Await `work`, and leave it behind when its time is over: a plain function in a thread cannot be ended.
+@dataclass(frozen=True, slots=True)
+class _Timed:
+    """A handler that is left behind when its time is over: a plain function in a thread cannot be ended."""
 
-    Raises:
-        _Late: The time is over.
-    """
-    task = asyncio.ensure_future(work)
-    try:
-        done, _ = await asyncio.wait({task}, timeout=limit)
-    except asyncio.CancelledError:
-        task.cancel()
-        task.add_done_callback(_forget)
-        raise
-    if not done:
-        task.cancel()
-        task.add_done_callback(_forget)
-        raise _Late
-    return task.result()
+    handler: Handler
+    limit: float
+    behind: LeftBehind
+
+    async def __call__(self, context: Context, params: Any, name: str) -> Any:
+        """What the handler gives.
+
+        Raises:
+            _Late: The time is over.
+        """
+        scope = CancelScope()
+        task = asyncio.create_task(_scoped(scope, self.handler(context, params)))
+        limit = None if context.session.can_send_request else self.limit
+        try:
+            done, _ = await asyncio.wait({task}, timeout=limit)
+        except asyncio.CancelledError:
+            self.behind.leave(task, scope, name)
+            raise
+        if not done:
+            self.behind.leave(task, scope, name)
+            raise _Late
+        return task.result()
 
 
-def _forget(task: "asyncio.Future[Any]") -> None:
+async def _scoped(scope: CancelScope, work: Awaitable[Any]) -> Any:
+    with scope:
+        return await work
+
+
+def _forget(task: "asyncio.Task[Any]") -> None:
     if not task.cancelled():
         task.exception()  # looked at, so that nobody is told that nobody did
 

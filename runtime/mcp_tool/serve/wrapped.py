@@ -23,6 +23,7 @@ from mcp_tool.config import Config, Serve
 from mcp_tool.serve import events, pushed
 from mcp_tool.serve.calls import Calls
 from mcp_tool.serve.exchange import caller
+from mcp_tool.serve.introducing import Introduced
 from mcp_tool.serve.noting import Greetings, noted
 from mcp_tool.serve.problem import StartProblem
 from mcp_tool.serve.sdk import state_security
@@ -77,9 +78,9 @@ def serve_object(candidate: object, entrypoint: str, config: Config, calls: Call
         server._request_handlers.pop(_LISTEN, None)  # noqa: SLF001 - see above
     listening = server.get_request_handler(_LISTEN)
     listens = [listening.handler] if listening and isinstance(listening.handler, ListenHandler) else []
-    surround(server, calls, foreign.bus or events.Local(), config.serve.timeout, foreign.forms)
+    behind = surround(server, calls, foreign.bus or events.Local(), config.serve.timeout, foreign.forms)
     noted(server)
-    return Served(server, _application(foreign, config), _running(foreign), listens)
+    return Served(server, _application(foreign, config), _running(foreign), listens, runner=behind)
 
 
 def _application(foreign: _Foreign, config: Config) -> Callable[[Serve], Starlette]:
@@ -90,6 +91,7 @@ def _application(foreign: _Foreign, config: Config) -> Callable[[Serve], Starlet
         made.add_middleware(Greetings)
         if asked:
             made.add_middleware(WithoutCredentials)
+            made.add_middleware(Introduced)
         return made
 
     return application
