@@ -169,3 +169,40 @@ def test_arguments_that_are_told_in_headers_too() -> None:
     arguments = {"region": "eü", "dry": True, "size": 1.5, "inner": {"who": "me"}, "plain": "x"}
     assert parameter_headers(schema, arguments) == mcp_param_headers(x_mcp_header_map(schema), arguments)
     assert parameter_headers(schema, {"plain": "x"}) == {}
+
+
+def counted(allowed: int, wait: str) -> Any:
+    """A server that lets a few requests through and says of the others to come again."""
+    seen = iter(range(1_000_000))
+
+    def answer(_: str, __: str, ___: dict[str, str], body: bytes) -> Answer:
+        if next(seen) < allowed:
+            return 429, {"retry-after": wait}, b"{}"
+        return as_json({"jsonrpc": "2.0", "id": json.loads(body)["id"], "result": {"tools": []}})
+
+    return answer
+
+
+def test_it_waits_where_it_is_told_to_as_long_as_it_is_patient() -> None:
+    with stub(counted(3, "0")) as url:
+        assert McpClient(f"{url}/mcp", patience=1).list_tools() == []
+    for wait in ("0", "2", "soon", ""):
+        with stub(counted(1000, wait)) as url, pytest.raises(RefusedError) as caught:
+            McpClient(f"{url}/mcp", patience=1).list_tools()
+        assert caught.value.status == 429
+    with stub(counted(1, "0")) as url, pytest.raises(RefusedError):
+        McpClient(f"{url}/mcp").list_tools()
+
+
+def test_it_waits_also_to_say_that_it_is_there() -> None:
+    refused = iter([False, True, False, False])
+
+    def answer(_: str, __: str, ___: dict[str, str], body: bytes) -> Answer:
+        if next(refused):
+            return 429, {"retry-after": "0"}, b"{}"
+        result = {"protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": {}, "tools": []}
+        return as_json({"jsonrpc": "2.0", "id": json.loads(body).get("id"), "result": result})
+
+    with stub(answer) as url:
+        assert McpClient(f"{url}/mcp", era=Era.LEGACY, patience=1).list_tools() == []
+    assert next(refused, None) is None

@@ -19,6 +19,8 @@ _LISTINGS: Final = (
 )
 _METHOD_NOT_FOUND: Final = -32601
 _SHOWN: Final = 300
+_PATIENCE: Final = 120.0
+"""Seconds to wait, all in all, where a deploy is counted like any caller and the rate is low."""
 _NOT_LET_IN: Final = frozenset({401, 403})
 """The runtime says 401; a platform that asks in its place may say 403."""
 
@@ -63,13 +65,13 @@ def verify(
                 tuple(checked), ("contract and calls: the endpoint asks for a token, and the deploy has none",)
             )
     for era in (Era.LEGACY, Era.MODERN):
-        client = McpClient(endpoint.url, endpoint.headers, era=era, timeout=timeout, token=token)
+        client = McpClient(endpoint.url, endpoint.headers, era=era, timeout=timeout, token=token, patience=_PATIENCE)
         client.discover()
         problems = [problem for listing in _LISTINGS for problem in _compare(client, contract, *listing)]
         if problems:
             raise ServedOtherwiseError(problems)
         checked.append(f"contract {str(contract.get('hash', ''))[:12]} as built, {era.value} era: {_count(contract)}")
-    caller = McpClient(endpoint.url, endpoint.headers, era=Era.MODERN, timeout=timeout, token=token)
+    caller = McpClient(endpoint.url, endpoint.headers, timeout=timeout, token=token, patience=_PATIENCE)
     checked.extend(_call(caller, call) for call in calls)
     unverified = () if calls else ("no tool was called: the manifest has no [[verify.call]]",)
     return Verification(tuple(checked), unverified)

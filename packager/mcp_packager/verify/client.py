@@ -6,7 +6,9 @@ The legacy era opens with ``initialize`` and ``notifications/initialized`` (2025
 
 from __future__ import annotations
 
+import http
 import itertools
+import time
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, Final
@@ -22,6 +24,8 @@ CLIENT_INFO: Final = {"name": "mcp-pack", "version": __version__}
 _META: Final = "io.modelcontextprotocol/"
 _NAMED: Final = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 _MOST_PAGES: Final = 1000
+_SHORTEST: Final = 0.1
+"""Seconds that a wait counts for at least, so that it comes to an end also with a server that says none."""
 
 Progress = Callable[[float, float | None, str | None], None]
 """``(progress, total, message)``, as the server tells them."""
@@ -53,7 +57,8 @@ class McpClient:
     """Talks to one endpoint in one era. Holds no connection between calls.
 
     ``headers`` go with every request (``Authorization``, say). ``token`` is asked before each one for the bearer
-    token to send, for tokens that do not live long. ``timeout`` is in seconds for each call.
+    token to send, for tokens that do not live long. ``timeout`` is in seconds for each call; ``patience`` is how many
+    it waits, all in all, where the server says that it is called too often.
     """
 
     def __init__(
@@ -64,12 +69,14 @@ class McpClient:
         era: Era = Era.MODERN,
         timeout: float = 30.0,
         token: Callable[[], str] | None = None,
+        patience: float = 0.0,
     ) -> None:
         self.url = url
         self.era = era
         self._address = Address.of(url)
         self._headers = dict(headers or {})
         self._token = token
+        self._patience = patience
         self._timeout = timeout
         self._ids = itertools.count(1)
         self._session: dict[str, str] = {}
@@ -167,10 +174,17 @@ class McpClient:
         params = {"protocolVersion": LEGACY_VERSION, "capabilities": {}, "clientInfo": CLIENT_INFO}
         result = self._ask("initialize", params, self._timeout, None)
         self._session["MCP-Protocol-Version"] = str(result.get("protocolVersion", LEGACY_VERSION))
-        note = {"jsonrpc": "2.0", "method": "notifications/initialized"}
-        for _ in exchange(self._address, note, self._common(), self._timeout):
-            pass
+        self._tell("notifications/initialized")
         return result
+
+    def _tell(self, method: str) -> None:
+        try:
+            for _ in exchange(self._address, {"jsonrpc": "2.0", "method": method}, self._common(), self._timeout):
+                pass
+        except RefusedError as error:
+            if not self._waited(error):
+                raise
+            self._tell(method)
 
     def _ask(
         self, method: str, params: Mapping[str, Any], timeout: float, on_progress: Progress | None
@@ -188,10 +202,22 @@ class McpClient:
                     told = message.get("params", {})
                     on_progress(told.get("progress", 0.0), told.get("total"), told.get("message"))
         except RefusedError as error:
+            if self._waited(error):
+                return self._ask(method, params, timeout, on_progress)
             raise _rpc_inside(method, error) or error from None
         raise WorldError(
             Problem(f"{self.url} ended its answer to {method} without a result", "look at the server's logs")
         )
+
+    def _waited(self, refusal: RefusedError) -> bool:
+        """Wait as long as the server says, if that is within our patience."""
+        if refusal.status != http.HTTPStatus.TOO_MANY_REQUESTS or refusal.wait is None:
+            return False
+        if self._patience <= 0 or refusal.wait > self._patience:
+            return False
+        self._patience -= max(refusal.wait, _SHORTEST)
+        time.sleep(refusal.wait)
+        return True
 
     def _with_meta(self, params: Mapping[str, Any], token: int | None) -> dict[str, Any]:
         meta: dict[str, Any] = {}

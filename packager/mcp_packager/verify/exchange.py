@@ -25,13 +25,19 @@ class UnreachableError(WorldError):
 
 
 class RefusedError(WorldError):
-    """The server answered, and the answer is no. ``status`` is the HTTP status, ``challenge`` its WWW-Authenticate."""
+    """The server answered, and the answer is no.
 
-    def __init__(self, problem: Problem, status: int, challenge: str = "", body: bytes = b"") -> None:
+    ``status`` is the HTTP status, ``challenge`` its WWW-Authenticate, ``wait`` how many seconds it says to wait.
+    """
+
+    def __init__(
+        self, problem: Problem, status: int, challenge: str = "", body: bytes = b"", wait: float | None = None
+    ) -> None:
         super().__init__(problem)
         self.status = status
         self.challenge = challenge
         self.body = body
+        self.wait = wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +227,9 @@ def refused(url: str, status: int, headers: Mapping[str, str], body: bytes) -> R
             what, fix = "is too busy or not ready", "try again in a moment; look at mcp-pack status"
         case _:
             what, fix = "refused the request", "look at the server's logs: mcp-pack logs"
-    return RefusedError(Problem(f"{url} {what}", fix, found=f"HTTP {status} {text}".rstrip()), status, challenge, body)
+    problem = Problem(f"{url} {what}", fix, found=f"HTTP {status} {text}".rstrip())
+    told = headers.get("retry-after", "")
+    return RefusedError(problem, status, challenge, body, float(told) if told.isascii() and told.isdigit() else None)
 
 
 def unreachable(url: str, error: Exception) -> UnreachableError:
