@@ -133,6 +133,7 @@ class _Near(_Side):
         super().__init__()
         self._front = front
         self.gone = False
+        self._early: list[bytes] = []
         self._task: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -140,6 +141,24 @@ class _Near(_Side):
         assert self.transport is not None  # noqa: S101 - just made
         self.transport.pause_reading()
         self._task = asyncio.get_running_loop().create_task(self._front.connect(self))
+
+    def data_received(self, data: bytes) -> None:
+        # Some versions of Python 3.11 read on for a moment although it was told to pause.
+        if self.other is None:
+            self._early.append(data)
+        else:
+            super().data_received(data)
+
+    def join(self, far: "_Far") -> None:
+        """The far end is there: hand over what came early, and read on."""
+        self.other = far
+        if self.transport is None or self.transport.is_closing():
+            far.drop()
+            return
+        for data in self._early:
+            super().data_received(data)
+        self._early.clear()
+        self.transport.resume_reading()
 
     def connection_lost(self, error: Exception | None) -> None:
         self.gone = True
@@ -151,20 +170,14 @@ class _Far(_Side):
 
     def __init__(self, near: _Near, front: Front, upstream: str) -> None:
         super().__init__()
-        self.other = near
+        self.other = self._near = near
         self._front = front
         self._upstream = upstream
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._front.open[self._upstream] += 1
-        near = self.other
-        assert near is not None  # noqa: S101 - given at the start
-        near.other = self
-        if near.transport is None or near.transport.is_closing():
-            self.drop()
-        else:
-            near.transport.resume_reading()
+        self._near.join(self)
 
     def eof_received(self) -> bool:
         # A server that says no more has closed; its client shall know at once, and not when it sends again.

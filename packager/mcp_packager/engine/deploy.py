@@ -149,7 +149,9 @@ class _Deploy:
                 executor.make(changes)
 
     def _check(self, phase: Phase, executor: Executor) -> Verification:
-        endpoint = self._world.endpoint(phase, executor.observed)
+        # Of what an earlier, killed deploy left, nothing is looked at.
+        wanted = {resource.key for resource in self._intent.resources}
+        endpoint = self._world.endpoint(phase, {key: it for key, it in executor.observed.items() if key in wanted})
         if endpoint is None:
             return Verification(unverified=(f"the {phase.value} has no address that this machine could reach",))
         with self._run.progress.stage("verify"):

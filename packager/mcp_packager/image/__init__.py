@@ -1,9 +1,9 @@
 """OCI images without a daemon: layers of a bundle, on a base, as files or in a registry.
 
-``layers`` → ``base`` → ``image`` → ``push`` or ``write_layout`` or ``write_docker_archive``.
+``layers`` → ``base`` → ``image`` → ``push`` or ``write_layout``.
 """
 
-from mcp_packager.image.archive import write_docker_archive, write_layout
+from mcp_packager.image.archive import docker_archive, write_layout
 from mcp_packager.image.bases import Base, base, digest_of
 from mcp_packager.image.documents import Image, Settings, architecture_of, image, index
 from mcp_packager.image.layering import Layer, layers
@@ -22,12 +22,12 @@ __all__ = [
     "architecture_of",
     "base",
     "digest_of",
+    "docker_archive",
     "image",
     "index",
     "layers",
     "mirrored",
     "parse",
     "push",
-    "write_docker_archive",
     "write_layout",
 ]

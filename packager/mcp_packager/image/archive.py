@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 from mcp_packager.files import remove_tree, writing
 from mcp_packager.image import bases, tar
 from mcp_packager.image.documents import Image, digest_of_bytes, index
 from mcp_packager.image.layering import Layer
 from mcp_packager.image.registry import INDEX, MANIFEST
-from mcp_packager.store import EPOCH, Store
+from mcp_packager.store import Store
 
 _LAYOUT: Final = b'{"imageLayoutVersion":"1.0.0"}'
 _REF_NAME: Final = "org.opencontainers.image.ref.name"
@@ -59,35 +58,34 @@ def write_layout(
             remove_tree(fresh)
 
 
-def write_docker_archive(
-    image: Image,
-    names: Sequence[str],
-    output: IO[bytes],
-    *,
-    environ: Mapping[str, str] = os.environ,
-    store: Store | None = None,
-) -> None:
-    """Write what ``docker load`` reads (image specification v1.2 of Docker) for one architecture into a stream.
+def docker_archive(layout: Path, names: Sequence[str]) -> Iterator[bytes]:
+    """What ``docker load`` reads (Docker's image specification 1.2), made of a layout with one image, in chunks.
 
-    ``names`` are ``repository:tag``. Layers go in as they are kept, compressed: Docker reads those too.
+    ``names`` are ``repository:tag``. Layers go in as they are, compressed: Docker reads those too.
 
     Raises:
-        WorldError: a layer of the base cannot be fetched.
+        OSError: the layout cannot be read.
     """
-    shared = store or Store()
-    config = f"{image.config_digest.removeprefix('sha256:')}.json"
-    files = [(f"{layer.digest.removeprefix('sha256:')}.tar.gz", layer) for layer in image.every_layer]
-    manifest = [{"Config": config, "RepoTags": list(names), "Layers": [name for name, _ in files]}]
-    output.write(tar.member(config, 0o644, image.config))
-    for name, layer in files:
-        info = tarfile.TarInfo(name)
-        info.size, info.mtime = layer.size, EPOCH
-        output.write(info.tobuf(tarfile.USTAR_FORMAT if layer.size < 8**11 else tarfile.PAX_FORMAT))
-        for chunk in _chunks(_file(image, layer, environ, shared)):
-            output.write(chunk)
-        output.write(tar.padding(layer.size))
-    output.write(tar.member("manifest.json", 0o644, json.dumps(manifest, separators=(",", ":")).encode()))
-    output.write(tar.END)
+    blobs = layout / "blobs" / "sha256"
+    top = json.loads((layout / "index.json").read_bytes())["manifests"][0]["digest"]
+    manifest = json.loads(_blob(blobs, top).read_bytes())
+    config = manifest["config"]["digest"]
+    layers = [item["digest"] for item in manifest["layers"]]
+    files = {digest: f"{digest.removeprefix('sha256:')}.tar.gz" for digest in layers}
+    document = [{"Config": f"{_hex(config)}.json", "RepoTags": list(names), "Layers": [files[one] for one in layers]}]
+    yield tar.member(f"{_hex(config)}.json", 0o644, _blob(blobs, config).read_bytes())
+    for digest, name in files.items():
+        path = _blob(blobs, digest)
+        size = path.stat().st_size
+        yield tar.head(name, 0o644, size)
+        yield from _chunks(path)
+        yield tar.padding(size)
+    yield tar.member("manifest.json", 0o644, json.dumps(document, separators=(",", ":")).encode())
+    yield tar.END
+
+
+def _hex(digest: str) -> str:
+    return digest.removeprefix("sha256:")
 
 
 def _file(image: Image, layer: Layer, environ: Mapping[str, str], store: Store) -> Path:
@@ -95,7 +93,7 @@ def _file(image: Image, layer: Layer, environ: Mapping[str, str], store: Store) 
 
 
 def _blob(blobs: Path, digest: str) -> Path:
-    return blobs / digest.removeprefix("sha256:")
+    return blobs / _hex(digest)
 
 
 def _chunks(path: Path) -> Iterator[bytes]:

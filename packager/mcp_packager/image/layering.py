@@ -114,7 +114,7 @@ def _pieces(entries: Sequence[Entry]) -> Iterator[bytes]:
     held = sum(map(len, chunks))
     for entry in entries:
         data = content(entry)
-        chunks += (tar.head_of(entry, ROOT), data, tar.padding(len(data)))
+        chunks += (tar.head(ROOT + entry.path, entry.mode, len(data)), data, tar.padding(len(data)))
         held += len(data)
         if held >= _PIECE:
             yield b"".join(chunks)

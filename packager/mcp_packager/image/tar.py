@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from mcp_packager.store import EPOCH
-
-if TYPE_CHECKING:
-    from mcp_packager.bundle import Entry
 
 BLOCK: Final = 512
 END: Final = bytes(2 * BLOCK)
@@ -50,9 +47,9 @@ def member(path: str, mode: int, data: bytes) -> bytes:
     return b"".join((_head(path, mode, len(data), _FILE), data, padding(len(data))))
 
 
-def head_of(entry: Entry, prefix: str) -> bytes:
-    """The header of an entry's member below ``prefix``; content and padding follow."""
-    return _head(f"{prefix}{entry.path}", entry.mode, entry.size, _FILE)
+def head(path: str, mode: int, size: int) -> bytes:
+    """The header of a file's member; content and padding follow."""
+    return _head(path, mode, size, _FILE)
 
 
 def padding(size: int) -> bytes:

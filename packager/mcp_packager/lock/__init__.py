@@ -2,6 +2,7 @@
 
 from mcp_packager.lock.document import FILE_NAME, Lock, LockedPackage, LockedRuntime, read
 from mcp_packager.lock.ensure import ensure
+from mcp_packager.lock.images import with_images
 from mcp_packager.lock.inputs import Inputs, gather
 from mcp_packager.lock.runtime import DISTRIBUTION as RUNTIME
 from mcp_packager.lock.runtime import record_hash
@@ -22,4 +23,5 @@ __all__ = [
     "read",
     "record_hash",
     "runtime_requirements",
+    "with_images",
 ]

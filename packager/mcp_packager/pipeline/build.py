@@ -10,6 +10,7 @@ from mcp_packager.files import remove_tree, writing
 from mcp_packager.pipeline.prepare import Prepared, bundles, prepare
 from mcp_packager.pipeline.project import Aim, open_project
 from mcp_packager.pipeline.requests import BuildReport, Request
+from mcp_packager.pipeline.standing import base_of, pinned
 from mcp_packager.pipeline.timing import Timed
 from mcp_packager.platforms import Platform
 from mcp_packager.progress import Progress
@@ -72,6 +73,7 @@ def build_one(prepared: Prepared, aim: Aim, output: Path, *, progress: Progress)
                 contract=prepared.contract.document,
                 output=fresh,
                 progress=progress,
+                base=pinned(prepared.lock, base_of(prepared.manifest, aim)),
             )
             artifact = aim.target.build(request)
             write_artifact(artifact, fresh)

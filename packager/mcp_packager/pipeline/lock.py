@@ -6,6 +6,7 @@ from mcp_packager.interpreters import find, host_platform
 from mcp_packager.lock import ensure, read
 from mcp_packager.pipeline.project import open_project
 from mcp_packager.pipeline.requests import LockReport, Request
+from mcp_packager.pipeline.standing import with_bases
 
 
 def lock(request: Request, *, upgrade: bool = False) -> LockReport:
@@ -25,6 +26,7 @@ def lock(request: Request, *, upgrade: bool = False) -> LockReport:
     after = ensure(
         manifest, pairs, upgrade=upgrade, locked=request.locked, extras=manifest.extras, progress=request.progress
     )
+    after = with_bases(after, manifest, project.aims, locked=request.locked, progress=request.progress, upgrade=upgrade)
     old = before.versions() if before else {}
     new = after.versions()
     return LockReport(

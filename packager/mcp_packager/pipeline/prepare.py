@@ -17,6 +17,7 @@ from mcp_packager.interpreters import Interpreter, find, host_platform
 from mcp_packager.lock import Lock, ensure
 from mcp_packager.manifest import Manifest
 from mcp_packager.pipeline.project import Aim
+from mcp_packager.pipeline.standing import with_bases
 from mcp_packager.platforms import Platform
 from mcp_packager.progress import Progress
 from mcp_packager.store import Store
@@ -55,6 +56,7 @@ def prepare(manifest: Manifest, aims: Sequence[Aim], *, locked: bool, progress: 
     wanted = {aim.name: aim.target.platforms(manifest, aim.options) for aim in aims}
     every = [pair for pairs in wanted.values() for pair in pairs]
     lock = ensure(manifest, [host, *every], locked=locked, extras=manifest.extras, progress=progress)
+    lock = with_bases(lock, manifest, aims, locked=locked, progress=progress)
     author = author_files(manifest)
     contract = extract_contract(manifest, lock, host, author, progress=progress)
     return Prepared(manifest, lock, author, host, contract, wanted)

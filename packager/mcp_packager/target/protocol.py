@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from mcp_packager.progress import Progress, Silent
 from mcp_packager.target.artifact import Artifact
@@ -96,7 +96,10 @@ class About:
 
 @dataclass(frozen=True)
 class BuildInput:
-    """What a target builds its artifact from. ``output`` is the target's own folder, which exists and is empty."""
+    """What a target builds its artifact from. ``output`` is the target's own folder, which exists and is empty.
+
+    ``base`` is what :meth:`Based.base_image` answered, with the digest that the lock holds for it.
+    """
 
     manifest: Manifest
     options: Any
@@ -104,6 +107,7 @@ class BuildInput:
     contract: Mapping[str, Any]
     output: Path
     progress: Progress = field(default_factory=Silent)
+    base: str | None = None
 
 
 @dataclass(frozen=True)
@@ -171,4 +175,13 @@ class Target(Protocol):
 
     def world(self, request: WorldInput) -> World:
         """The seam to where it runs. Making it reads and writes nothing."""
+        ...
+
+
+@runtime_checkable
+class Based(Protocol):
+    """A target whose artifact stands on an image of somebody else's. Optional."""
+
+    def base_image(self, manifest: Manifest, options: Any) -> str:
+        """The image's name; what it meant when the lock was made stands there by digest."""
         ...

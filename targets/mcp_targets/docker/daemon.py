@@ -1,0 +1,240 @@
+"""The seam to Docker or Podman: where its socket is, and what its refusals mean for a person."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from mcp_packager.errors import PackError, Problem, UserError, WorldError
+from mcp_packager.target import TransientError
+from mcp_targets.docker.names import EMPTY
+
+_SECONDS: Final = 120
+_SOCKET: Final = "/var/run/docker.sock"
+USER: Final = 65532
+
+
+class Daemon:
+    """One Docker or Podman daemon. Connects when it is first asked something."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._api: Any = None
+
+    @property
+    def api(self) -> Any:
+        """docker-py's low-level client.
+
+        Raises:
+            UserError: no daemon answers, or this user may not speak to it.
+        """
+        if self._api is None:
+            self._api = _connected(self._environ)
+        return self._api
+
+    def empty_image(self) -> str:
+        """The image of containers that never run; made when it is missing."""
+        import docker
+
+        with speaking():
+            try:
+                self.api.inspect_image(EMPTY)
+            except docker.errors.ImageNotFound:
+                repository, _, tag = EMPTY.partition(":")
+                blank = io.BytesIO()
+                with tarfile.open(fileobj=blank, mode="w"):
+                    pass
+                self.api.import_image_from_data(blank.getvalue(), repository=repository, tag=tag)
+        return EMPTY
+
+    def hold(self, name: str, labels: Mapping[str, str], image: str | None = None) -> bool:
+        """Make a container that never runs and only stands for something; ``False`` where the name is taken."""
+        import docker
+
+        wanted = image or self.empty_image()
+        with speaking():
+            try:
+                self.api.create_container(wanted, command=["none"], name=name, labels=dict(labels))
+            except docker.errors.APIError as error:
+                if _taken(error):
+                    return False
+                raise
+        return True
+
+    def remove(self, container: str, *, stop_seconds: int | None = None) -> None:
+        """Stop a container, where it is to be given time, and remove it; one that is gone is fine."""
+        import docker
+
+        with speaking():
+            try:
+                if stop_seconds is not None:
+                    self.api.stop(container, timeout=stop_seconds)
+                self.api.remove_container(container, v=True, force=stop_seconds is None)
+            except docker.errors.NotFound:
+                pass
+            except docker.errors.APIError as error:
+                if "already in progress" not in str(error):
+                    raise
+
+    @contextmanager
+    def mounting(self, volume: str) -> Iterator[str]:
+        """A container that never runs and through which a volume's files are written and read, below ``/v``."""
+        name = f"{volume}-{os.urandom(4).hex()}"
+        with speaking():
+            host = self.api.create_host_config(binds={volume: {"bind": "/v", "mode": "rw"}})
+            made = self.api.create_container(self.empty_image(), command=["none"], name=name, host_config=host)
+        try:
+            yield made["Id"]
+        finally:
+            self.remove(made["Id"])
+
+    def write(self, volume: str, files: Mapping[str, bytes]) -> None:
+        """Put files into a volume, for the tool's user alone to read; a name with a slash at its end is a folder."""
+        stream = io.BytesIO()
+        with tarfile.open(fileobj=stream, mode="w") as archive:
+            for name, data in files.items():
+                info = tarfile.TarInfo(name)
+                info.size, info.mode, info.uid, info.gid = len(data), 0o400, USER, USER
+                if name.endswith("/"):
+                    info.type, info.mode = tarfile.DIRTYPE, 0o700
+                archive.addfile(info, io.BytesIO(data))
+        with self.mounting(volume) as container, speaking():
+            self.api.put_archive(container, "/v", stream.getvalue())
+
+    def read(self, volume: str, file: str) -> bytes | None:
+        """A file of a volume; ``None`` where it is not there."""
+        with self.mounting(volume) as container:
+            return self.read_from(container, f"/v/{file}")
+
+    def read_from(self, container: str, path: str) -> bytes | None:
+        """A file of a container; ``None`` where it is not there."""
+        import docker
+
+        with speaking():
+            try:
+                chunks, _ = self.api.get_archive(container, path)
+                data = b"".join(chunks)
+            except docker.errors.NotFound:
+                return None
+        with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+            for member in archive:
+                found = archive.extractfile(member)
+                if found is not None:
+                    return found.read()
+        return None
+
+
+def _taken(error: Any) -> bool:
+    """Whether a creation failed for its name (409; Podman 4 says 500 with these words)."""
+    return error.status_code == 409 or "already in use" in str(error.explanation)
+
+
+@contextmanager
+def speaking() -> Iterator[None]:
+    """Turn what docker-py raises into a problem with a fix."""
+    import docker
+    import requests
+
+    try:
+        yield
+    except PackError:
+        raise
+    except docker.errors.APIError as error:
+        raise _refused(error) from error
+    except (requests.exceptions.RequestException, docker.errors.DockerException, OSError) as error:
+        raise TransientError(
+            Problem(f"the connection to the container daemon broke: {_short(error)}", "see that it runs, and try again")
+        ) from error
+
+
+def _refused(error: Any) -> WorldError:
+    said = str(error.explanation or error).strip().splitlines()[0][:300]
+    lower = said.lower()
+    if "no space left" in lower:
+        return WorldError(Problem(f"the container daemon has no room: {said}", "make room: docker system df"))
+    if "port is already allocated" in lower or "address already in use" in lower:
+        return WorldError(
+            Problem(f"the port is taken: {said}", "set another [target.docker] port, or end what holds it")
+        )
+    if error.status_code in {500, 502, 503, 504} and ("timeout" in lower or "busy" in lower or "try again" in lower):
+        return TransientError(Problem(f"the container daemon could not do it now: {said}", "try again"))
+    return WorldError(
+        Problem(f"the container daemon refused: {said}", "see its log; docker version says whether it runs")
+    )
+
+
+def _connected(environ: Mapping[str, str]) -> Any:
+    import docker
+    import requests
+
+    address = environ.get("DOCKER_HOST") or _of_context(environ) or _podman(environ)
+    try:
+        if address and not environ.get("DOCKER_HOST"):
+            client = docker.APIClient(base_url=address, timeout=_SECONDS, version="auto")
+        else:
+            client = docker.from_env(environment=dict(environ), timeout=_SECONDS).api
+        client.ping()
+    except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
+        raise _no_daemon(address or f"unix://{_SOCKET}", error) from error
+    return client
+
+
+def _of_context(environ: Mapping[str, str]) -> str | None:
+    """The daemon of Docker's current context, where that is not the default one."""
+    from docker.context import ContextAPI
+
+    name = environ.get("DOCKER_CONTEXT")
+    context = ContextAPI.get_context(name) if name else ContextAPI.get_current_context()
+    if context is None or context.name == "default":
+        return None
+    host: str | None = context.Host
+    return host
+
+
+def _podman(environ: Mapping[str, str]) -> str | None:
+    """Podman's socket, where there is no Docker's."""
+    if Path(_SOCKET).exists():
+        return None
+    runtime = environ.get("XDG_RUNTIME_DIR")
+    places = [Path(runtime) / "podman/podman.sock"] if runtime else []
+    for place in (*places, Path("/run/podman/podman.sock")):
+        if place.exists():
+            return f"unix://{place}"
+    return None
+
+
+def _no_daemon(address: str, error: Exception) -> UserError:
+    text = _short(error)
+    if "permission denied" in text.lower():
+        return UserError(
+            Problem(
+                f"you may not speak to the container daemon at {address}",
+                "join the group docker (sudo usermod -aG docker $USER) and log in again, or use rootless Podman",
+            )
+        )
+    return UserError(
+        Problem(
+            f"no container daemon answers at {address}: {text}",
+            "start Docker, or Podman's socket (systemctl --user start podman.socket), or name another in DOCKER_HOST",
+        )
+    )
+
+
+def _short(error: BaseException) -> str:
+    """The innermost reason, in the system's words."""
+    reason: BaseException = error
+    while True:
+        inner = reason.__cause__ or reason.__context__
+        if inner is None:
+            nested = [arg for arg in reason.args if isinstance(arg, BaseException)]
+            inner = nested[0] if nested else None
+        if inner is None or inner is reason:
+            break
+        reason = inner
+    text = getattr(reason, "strerror", None) or str(reason)
+    return str(text).splitlines()[0][:200] if str(text) else type(reason).__name__

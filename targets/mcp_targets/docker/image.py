@@ -1,0 +1,100 @@
+"""The tool's image at the daemon: loaded from the artifact, held for as long as a release may need it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from mcp_packager.errors import Problem, WorldError
+from mcp_packager.image import docker_archive
+from mcp_packager.target import Key, Value
+from mcp_targets.docker.daemon import Daemon, speaking
+from mcp_targets.docker.names import Names
+
+LAYOUT: Final = "image"
+"""The OCI layout inside the artifact's folder."""
+
+
+def ensure(
+    daemon: Daemon, names: Names, name: str, fields: Mapping[str, Value], output: Path | None
+) -> dict[str, Value]:
+    """Have the image there, and a container that never runs and keeps others from pruning it.
+
+    Raises:
+        WorldError: it is not there and the artifact does not hold it, or the daemon has no room.
+    """
+    wanted: str = fields["id"]
+    if not there(daemon, wanted):
+        _load(daemon, wanted, fields["reference"], output)
+    key = Key("image", name)
+    daemon.hold(names.of("image", name), names.labels(key, fields), wanted)
+    return dict(fields)
+
+
+def drop(daemon: Daemon, names: Names, name: str, image: str | None) -> None:
+    """Let go of the image; it goes itself where nothing else is made of it."""
+    daemon.remove(names.of("image", name))
+    if image is not None:
+        discard(daemon, image)
+
+
+def discard(daemon: Daemon, image: str) -> None:
+    """Remove an image that nothing is made of any more."""
+    import docker
+
+    with speaking():
+        try:
+            daemon.api.remove_image(image)
+        except docker.errors.ImageNotFound:
+            pass
+        except docker.errors.APIError as error:
+            if error.status_code != 409:  # another stage, or a container of somebody else's, is made of it
+                raise
+
+
+def there(daemon: Daemon, image: str) -> bool:
+    """Whether the daemon has an image of that name or id."""
+    import docker
+
+    with speaking():
+        try:
+            daemon.api.inspect_image(image)
+        except docker.errors.ImageNotFound:
+            return False
+    return True
+
+
+def _load(daemon: Daemon, image: str, reference: str, output: Path | None) -> None:
+    layout = None if output is None else output / LAYOUT
+    if layout is None or not _holds(layout, image):
+        raise WorldError(
+            Problem(
+                f"the image {image[7:19]} of that release is no longer at the daemon",
+                "build and deploy that version again",
+            )
+        )
+    with speaking():
+        told: Iterator[Any] = daemon.api.load_image(docker_archive(layout, [reference]))
+        for line in told:
+            if "error" in line:
+                raise _not_loaded(str(line["error"]))
+    if not there(daemon, image):
+        raise _not_loaded("it has another id there")
+
+
+def _holds(layout: Path, image: str) -> bool:
+    """Whether a layout is of the image with that configuration."""
+    try:
+        top = json.loads((layout / "index.json").read_bytes())["manifests"][0]["digest"]
+        manifest = json.loads((layout / "blobs" / "sha256" / top.removeprefix("sha256:")).read_bytes())
+        return bool(manifest["config"]["digest"] == image)
+    except (OSError, ValueError, KeyError, IndexError):
+        return False
+
+
+def _not_loaded(said: str) -> WorldError:
+    room = "no space left" in said.lower()
+    fix = "make room: docker system df" if room else "see the daemon's log, and try again"
+    return WorldError(Problem(f"the daemon did not take the image: {said.strip()[:300]}", fix))

@@ -1,0 +1,52 @@
+"""``[target.docker]``: how the tool runs as a container."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from mcp_packager.manifest import Section
+from mcp_packager.manifest.units import Duration, Size
+from mcp_packager.manifest.words import ImageName, Port
+
+
+def _address(text: str) -> str:
+    try:
+        ip_address(text)
+    except ValueError:
+        raise PydanticCustomError(
+            "host", "is not an address", {"expected": "an address such as 127.0.0.1, ::1 or 0.0.0.0"}
+        ) from None
+    return text
+
+
+Host = Annotated[str, Field(max_length=45), AfterValidator(_address)]
+
+
+class Options(Section):
+    """How the tool runs as a container. Everything has a default."""
+
+    base: ImageName | None = Field(
+        None, description="Image that the tool's layers stand on; python:MINOR-slim where unset"
+    )
+    port: Port | None = Field(None, description="Port to publish; a free one, kept from then on, where unset")
+    host: Host = Field(
+        "127.0.0.1",
+        description="Address to publish on: this machine alone by default; 0.0.0.0 for the network it is in",
+    )
+    keep: Annotated[int, Field(ge=0, le=100)] = Field(5, description="Earlier releases to keep for a rollback")
+    pids: Annotated[int, Field(ge=16, le=100_000)] = Field(256, description="Most processes and threads of the tool")
+    restart: Literal["unless-stopped", "on-failure", "no"] = Field(
+        "unless-stopped", description="When the daemon starts the tool again"
+    )
+    log_size: Size = Field(10 * 1024 * 1024, description="Size at which a log file is begun anew")
+    log_files: Annotated[int, Field(ge=1, le=100)] = Field(3, description="Log files to keep")
+    start_timeout: Duration = Field(60.0, description="Longest that the server may take to become ready")
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether this machine alone reaches the tool."""
+        return ip_address(self.host).is_loopback

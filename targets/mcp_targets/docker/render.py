@@ -1,0 +1,198 @@
+"""What should be at the daemon, as resources. Pure: from data to data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from mcp_packager.target import (
+    DesiredInput,
+    Generated,
+    Key,
+    Lifetime,
+    Phase,
+    Ref,
+    Resource,
+    Scope,
+    Value,
+    digest,
+    with_audit_file,
+    with_secrets,
+    with_serve,
+    with_services,
+)
+from mcp_targets.docker.options import Options
+
+if TYPE_CHECKING:
+    from mcp_packager.manifest import Manifest
+
+NETWORK: Final = Key("network", "network")
+FRONT: Final = Key("front", "front")
+ROUTE: Final = Key("route", "route")
+PROBE: Final = Key("key", "probe")
+"""Signs the deploy's own tokens."""
+STATE: Final = Key("key", "state")
+"""Seals what a question to the user holds, so that one asked before a redeploy is answered after it."""
+
+PORT: Final = 8000
+CONFIG_FOLDER: Final = "/run/mcp-tool/config"
+KEYS_FOLDER: Final = "/run/mcp-tool/keys"
+SECRETS_FOLDER: Final = "/run/secrets"
+VALUE: Final = "value"
+"""The file in the volume of a secret or a key."""
+
+FRONT_VERSION: Final = 1
+"""``mcp_tool.front.VERSION`` of the front that is wanted."""
+
+_DRAIN_DELAY: Final = 1.0
+_KEY_BYTES: Final = 32
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_HOST: Final = "host.docker.internal"
+
+
+def resources(request: DesiredInput, options: Options) -> tuple[Resource, ...]:
+    """Everything one deployment is made of."""
+    facts = request.artifact.facts
+    image = Resource(
+        "image",
+        request.artifact.digest.removeprefix("sha256:")[:16],
+        {"id": facts["image"], "reference": facts["reference"]},
+        lifetime=Lifetime.RELEASE,
+    )
+    document = _config(request)
+    config = Resource("config", digest(document)[:16], {"document": document}, lifetime=Lifetime.RELEASE)
+    services = tuple(_services(request.manifest))
+    container = _container(request, options, image.key, config.key, services)
+    return (
+        Resource(*NETWORK, {"internal": False}),
+        image,
+        *_secrets(request.manifest),
+        *_keys(document),
+        config,
+        *services,
+        container,
+        Resource(
+            *FRONT,
+            {
+                "host": options.host,
+                "port": options.port or Generated("port"),
+                "version": FRONT_VERSION,
+                "image": Ref(image.key, "id"),
+            },
+            (NETWORK,),
+            phase=Phase.SWITCH,
+        ),
+        Resource(*ROUTE, {"upstream": Ref(container.key, "address")}, (FRONT,), phase=Phase.SWITCH),
+    )
+
+
+def _container(
+    request: DesiredInput, options: Options, image: Key, config: Key, services: tuple[Resource, ...]
+) -> Resource:
+    manifest = request.manifest
+    settings: dict[str, Value] = {
+        "memory": manifest.resources.memory,
+        "cpu": manifest.resources.cpu,
+        "disk": manifest.resources.disk,
+        "pids": options.pids,
+        "restart": options.restart,
+        "log_size": options.log_size,
+        "log_files": options.log_files,
+        "path": manifest.serve.path,
+        "auth": _mode(request.config),
+    }
+    # Containers of two releases run side by side, so each has a name of its own.
+    name = digest({"image": image.name, "config": config.name, **settings})[:12]
+    fields: dict[str, Value] = {
+        **settings,
+        "image": Ref(image, "id"),
+        "config": Ref(config, "volume"),
+        "secrets": {name: Ref(Key("secret", name), "volume") for name in sorted(manifest.secrets)},
+        "keys": {key.name: Ref(key, "volume") for key in _key_names(request.config)},
+        "start_timeout": options.start_timeout,
+        "state": "running",
+    }
+    needs = (NETWORK, *(service.key for service in services if service.kind == "service"))
+    return Resource("container", name, fields, needs, phase=Phase.CANDIDATE)
+
+
+def _services(manifest: Manifest) -> list[Resource]:
+    """Services with an image of their own, and the volumes of their data."""
+    made: list[Resource] = []
+    for name, service in sorted(manifest.services.items()):
+        if service.image is None:
+            continue
+        volume = None
+        if service.volume is not None:
+            volume = Resource("volume", name, {"path": service.volume.path}, scope=Scope.DATA)
+            made.append(volume)
+        health = service.health
+        fields: dict[str, Value] = {
+            "image": service.image,
+            "command": None if service.command is None else list(service.command),
+            "ports": list(service.ports),
+            "env": dict(service.env),
+            "secrets": {variable: Ref(Key("secret", secret), "volume") for variable, secret in service.secrets.items()},
+            "volume": None if volume is None else Ref(volume.key, "volume"),
+            "data": None if service.volume is None else service.volume.path,
+            "memory": service.resources.memory,
+            "cpu": service.resources.cpu,
+            "health": None if health.command is None else list(health.command),
+            "start": health.start + health.retries * (health.interval + health.timeout),
+            "state": "running",
+        }
+        made.append(Resource("service", name, fields, (NETWORK,)))
+    return made
+
+
+def _secrets(manifest: Manifest) -> list[Resource]:
+    return [
+        Resource(
+            "secret",
+            name,
+            {"source": ":".join(secret.source(name)), "required": secret.required, "version": Generated("version")},
+        )
+        for name, secret in sorted(manifest.secrets.items())
+    ]
+
+
+def _mode(config: Mapping[str, Any]) -> str:
+    """How callers prove who they are."""
+    auth = config["serve"]["auth"]
+    return "none" if auth is None else str(auth["mode"])
+
+
+def _key_names(config: Mapping[str, Any]) -> tuple[Key, ...]:
+    return (STATE,) if _mode(config) == "none" else (PROBE, STATE)
+
+
+def _keys(config: Mapping[str, Any]) -> tuple[Resource, ...]:
+    """What the server needs and nobody else has: made once, and kept."""
+    return tuple(Resource(*key, {"bytes": _KEY_BYTES, "made": Generated("made")}) for key in _key_names(config))
+
+
+def _config(request: DesiredInput) -> dict[str, Any]:
+    manifest = request.manifest
+    addresses = {
+        name: f"{name}:{service.ports[0]}" if service.image else inside(service.external or "")
+        for name, service in manifest.services.items()
+    }
+    places = {name: {"file": f"{SECRETS_FOLDER}/{name}/{VALUE}"} for name in manifest.secrets}
+    config = with_services(with_secrets(request.config, places), manifest, addresses)
+    if config["metrics"] is not None:
+        config = {**config, "metrics": {"host": "0.0.0.0", **config["metrics"]}}  # noqa: S104 - a network of its own
+    if config["log"]["audit"] == "file":
+        config = {**config, "log": {**config["log"], "audit": "stderr"}}
+    key = {name.name: {"file": f"{KEYS_FOLDER}/{name.name}/{VALUE}"} for name in (PROBE, STATE)}
+    return with_serve(
+        with_audit_file(config, None),
+        drain_delay=min(_DRAIN_DELAY, manifest.serve.drain),
+        probe={"key": key[PROBE.name], "audience": request.identity.audience} if _mode(config) != "none" else None,
+        state_keys=[key[STATE.name]],
+    )
+
+
+def inside(address: str) -> str:
+    """An address as a container reaches it: this machine's own goes by another name there."""
+    host, _, port = address.rpartition(":")
+    return f"{_HOST}:{port}" if host.strip("[]") in _LOOPBACK else address

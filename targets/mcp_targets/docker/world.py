@@ -1,0 +1,285 @@
+"""A daemon as a world: everything of one deployment there, by its labels."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from mcp_packager.errors import Problem, WorldError
+from mcp_packager.target import (
+    Action,
+    Auth,
+    Endpoint,
+    Key,
+    Kind,
+    Observed,
+    Phase,
+    Resource,
+    State,
+    Status,
+    Step,
+    Value,
+    WorldInput,
+    owned,
+)
+from mcp_targets.docker import image as images
+from mcp_targets.docker.containers import Containers, died, private_port
+from mcp_targets.docker.daemon import Daemon, speaking
+from mcp_targets.docker.names import Names, fields_of, key_of
+from mcp_targets.docker.records import LOCK, RELEASE, ContainerLock, ContainerRecords
+from mcp_targets.docker.render import FRONT, NETWORK, PORT, PROBE, ROUTE
+from mcp_targets.docker.volumes import Volumes, config_held
+
+_REACHED: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - a name of what is served, not a choice to serve it
+_LOG_LINES: Final = 10
+
+
+def _but(*names: str) -> Any:
+    """A projection that leaves some fields to the world."""
+
+    def project(observed: Mapping[str, Value], desired: Mapping[str, Value]) -> Mapping[str, Value]:
+        return {**owned(observed, desired), **{name: desired[name] for name in names if name in desired}}
+
+    return project
+
+
+KINDS: Final = (
+    Kind("network", replace_on=frozenset({"internal"})),
+    Kind("image"),
+    Kind("volume"),
+    Kind("secret", secret=True),
+    Kind("key"),
+    Kind("config", project=config_held),
+    Kind("service", effect="restarts the service; the tool waits for it"),
+    Kind("container", stable=frozenset({"address"}), effect="restarts the server; calls wait for it"),
+    # It may run from the image of any release.
+    Kind("front", project=_but("image"), effect="closes the port for a moment"),
+    Kind("route", effect="moves clients to the new server; no connection is refused"),
+)
+
+
+class DockerWorld:
+    """One deployment at one daemon."""
+
+    def __init__(self, request: WorldInput) -> None:
+        self._request = request
+        self._daemon = Daemon(request.environ)
+        self._names = Names(request.identity)
+        project = request.manifest.project if request.manifest else None
+        self._volumes = Volumes(self._daemon, self._names, request.environ, project)
+        self._containers = Containers(self._daemon, self._names, self._volumes.value, self._volumes.read_values)
+        self.kinds = KINDS
+        self.records = ContainerRecords(self._daemon, self._names)
+        self.lock = ContainerLock(self._daemon, self._names)
+
+    def observe(self) -> Mapping[Key, Observed]:
+        """Everything of this deployment that is there."""
+        return {found.key: found for found in self._all()}
+
+    def _all(self) -> Iterator[Observed]:
+        with speaking():
+            networks = self._daemon.api.networks(filters=self._names.filters)
+            containers = self._daemon.api.containers(all=True, filters=self._names.filters)
+        for network in networks:
+            yield Observed(*key_of(network["Labels"]), {**fields_of(network["Labels"]), "name": network["Name"]})
+        for volume in self._volumes.observe():
+            if volume.key.kind != FRONT.kind:
+                yield volume
+        for container in containers:
+            key, fields = key_of(container["Labels"]), fields_of(container["Labels"])
+            match key.kind:
+                case "image":
+                    yield Observed(*key, fields)
+                case "container" | "service" | "front":
+                    yield Observed(*key, {**fields, **self._state(key)})
+                case _:
+                    pass  # releases, the lock, and what a killed deploy left of a look
+        if any(key_of(container["Labels"]) == FRONT for container in containers):
+            upstream = self._containers.upstream()
+            if upstream is not None:
+                yield Observed(*ROUTE, {"upstream": upstream})
+
+    def _state(self, key: Key) -> dict[str, Value]:
+        """What a container is, beside how it was wanted: whether it runs, and the limits it really has."""
+        found = self._containers.inspect(key)
+        if found is None:
+            return {"state": "gone"}
+        state, host = found["State"], found["HostConfig"]
+        running = state["Running"] and not state.get("Paused") and not state.get("Restarting")
+        seen: dict[str, Value] = {"state": "running" if running else state["Status"]}
+        if key.kind == FRONT.kind:
+            return seen if running else {**seen, "version": state["Status"]}
+        seen |= {"memory": host.get("Memory") or None, "cpu": (host.get("NanoCpus") or 0) / 1e9 or None}
+        if key.kind == "container":
+            seen |= {"address": f"{key.name}:{PORT}", "private_port": private_port(found)}
+        return seen
+
+    def apply(self, step: Step) -> Mapping[str, Value]:
+        """Make one change."""
+        if step.resource is None or step.action is Action.DELETE:
+            self._delete(step.key, step.observed)
+            return {}
+        if step.key.kind in {"service", "container", "front", "route"}:
+            return self._run(step.resource)
+        return self._keep(step.resource)
+
+    def _keep(self, resource: Resource) -> Mapping[str, Value]:
+        """Make what is there for containers to use."""
+        match resource.kind:
+            case "network":
+                return self._network(resource)
+            case "image":
+                return images.ensure(self._daemon, self._names, resource.name, resource.fields, self._request.output)
+            case "volume":
+                return self._volumes.data(resource)
+            case "secret":
+                return self._volumes.secret(resource)
+            case "key":
+                return self._volumes.key(resource)
+            case "config":
+                return self._volumes.config(resource)
+            case kind:
+                raise _unknown(kind)
+
+    def _run(self, resource: Resource) -> Mapping[str, Value]:
+        match resource.kind:
+            case "service":
+                return self._containers.service(resource, self._tool_image())
+            case "container":
+                return self._containers.tool(resource)
+            case "front":
+                return self._containers.front(resource)
+            case "route":
+                return self._containers.route(resource)
+            case kind:
+                raise _unknown(kind)
+
+    def _network(self, resource: Resource) -> Mapping[str, Value]:
+        name = self._names.of("network", resource.name)
+        with speaking():
+            if not self._daemon.api.networks(filters={**self._names.filters, "name": [name]}):
+                labels = self._names.labels(resource.key, resource.fields)
+                self._daemon.api.create_network(name, driver="bridge", labels=labels, check_duplicate=True)
+        return {**resource.fields, "name": name}
+
+    def _tool_image(self) -> str:
+        """Any image of the tool's: it holds a Python that can look at a port."""
+        for found in self.observe().values():
+            if found.key.kind == "image":
+                image: str = found.fields["id"]
+                return image
+        raise WorldError(Problem("the tool's image is not at the daemon", "deploy again"))
+
+    def _delete(self, key: Key, observed: Observed | None) -> None:
+        match key.kind:
+            case "network":
+                self._drop_network()
+            case "image":
+                images.drop(self._daemon, self._names, key.name, observed.fields.get("id") if observed else None)
+            case "volume" | "secret" | "key" | "config":
+                self._volumes.delete(key)
+            case "container" | "service":
+                self._containers.remove(key)
+            case "front":
+                self._containers.remove(key)
+                if observed is not None and observed.fields.get("image"):
+                    images.discard(self._daemon, observed.fields["image"])
+            case "route":
+                pass  # goes with the front
+            case kind:
+                raise _unknown(kind)
+
+    def _drop_network(self) -> None:
+        import docker
+
+        with speaking(), contextlib.suppress(docker.errors.NotFound):
+            self._daemon.api.remove_network(self._names.of(*NETWORK))
+
+    def endpoint(self, phase: Phase, observed: Mapping[Key, Observed]) -> Endpoint | None:
+        """The new container's own address, or the front's, which clients use."""
+        match phase:
+            case Phase.CANDIDATE:
+                found = [thing for key, thing in observed.items() if key.kind == "container"]
+                return _endpoint("127.0.0.1", found[0].fields.get("private_port"), found[0]) if found else None
+            case Phase.SWITCH:
+                front, route = observed.get(FRONT), observed.get(ROUTE)
+                served = None if route is None else _served(observed, route.fields["upstream"])
+                if front is None or served is None:
+                    return None
+                return _endpoint(front.fields["host"], front.fields["port"], served)
+            case Phase.PREPARE | Phase.RETIRE:
+                return None
+
+    def status(self) -> Status:
+        """How the deployment is now."""
+        observed = self.observe()
+        route = observed.get(ROUTE)
+        served = None if route is None else _served(observed, route.fields["upstream"])
+        if served is None:
+            there = any(key.kind not in {RELEASE, LOCK} for key in observed)
+            return Status(State.STOPPED, detail=("nothing serves clients",)) if there else Status(State.ABSENT)
+        found = self._containers.inspect(served.key)
+        running = found is not None and found["State"]["Running"] and not found["State"].get("Restarting")
+        detail = (
+            [] if running else [died(found), *(f"log: {line}" for line in self.logs(lines=_LOG_LINES, follow=False))]
+        )
+        if FRONT not in observed or observed[FRONT].fields.get("state") != "running":
+            detail.append("the front, which holds the port, does not run")
+        return Status(
+            State.RUNNING if running and not detail else State.CRASHED,
+            endpoint=self.endpoint(Phase.SWITCH, observed),
+            uptime=_since(found) if running else None,
+            restarts=None if found is None else int(found["RestartCount"]),
+            replicas="1/1" if running else "0/1",
+            detail=tuple(detail),
+        )
+
+    def logs(self, *, lines: int, follow: bool) -> Iterator[str]:
+        """The log of the container that serves clients."""
+        upstream = self._containers.upstream()
+        if upstream is None:
+            return
+        name = self._containers.name(Key("container", upstream.partition(":")[0]))
+        with speaking():
+            told = self._daemon.api.logs(name, tail=lines, stdout=True, stderr=True, stream=True, follow=follow)
+            rest = b""
+            for chunk in told:
+                *whole, rest = (rest + chunk).split(b"\n")
+                yield from (line.decode("utf-8", "replace") for line in whole)
+            if rest:
+                yield rest.decode("utf-8", "replace")
+
+    def probe_key(self) -> bytes | None:
+        """What the deploy's probe tokens are signed with; ``None`` where it is not made yet."""
+        there = next((found for found in self._volumes.observe() if found.key == PROBE), None)
+        return None if there is None else self._volumes.value(there.fields["volume"])
+
+
+def _served(observed: Mapping[Key, Observed], upstream: str) -> Observed | None:
+    return observed.get(Key("container", upstream.partition(":")[0]))
+
+
+def _endpoint(host: str, port: int | None, server: Observed) -> Endpoint | None:
+    if not port:
+        return None
+    named = _REACHED.get(host, host)
+    shown = f"[{named}]" if ":" in named else named
+    url = f"http://{shown}:{port}{server.fields['path']}"
+    return Endpoint(url=url, auth=Auth(server.fields.get("auth", "none")))
+
+
+def _since(found: Any) -> float | None:
+    try:
+        began = datetime.fromisoformat(str(found["State"]["StartedAt"])[:19] + "+00:00")
+    except ValueError:
+        return None
+    return max(0.0, time.time() - began.timestamp())
+
+
+def _unknown(kind: str) -> WorldError:
+    return WorldError(
+        Problem(f"this version of the target docker knows no {kind!r}", "use the mcp-pack version that deployed it")
+    )
