@@ -20,7 +20,7 @@ import uvicorn
 from sse_starlette.sse import AppStatus
 
 from mcp_tool.config import Serve
-from mcp_tool.serve.http_connections import Sweep, is_idle
+from mcp_tool.serve.http_connections import Sweep, is_idle, let_nobody_in
 from mcp_tool.serve.http_forks import keep_out
 from mcp_tool.serve.problem import StartProblem
 from mcp_tool.serve.shell import Shell
@@ -181,14 +181,16 @@ class _Uvicorn(uvicorn.Server):
 
     async def _accept_the_last(self) -> None:
         """Close the listening sockets, with nobody left in their queues: who is there would be reset."""
-        if not self._handed_over:
-            for listening in self._listening:
-                listening.listen(0)
-            await asyncio.sleep(_SETTLING / 2)
-        self._accept_no_more()
         if self._handed_over:
+            self._accept_no_more()
             return  # whoever comes next takes over the queue
-        taken = []
+        loop, taken = asyncio.get_running_loop(), list[socket.socket]()
+        for listening in self._listening:
+            let_nobody_in(listening)
+        await asyncio.sleep(_SETTLING / 2)
+        if isinstance(loop, asyncio.SelectorEventLoop):
+            self._accept_no_more()
+            await asyncio.sleep(_SETTLING / 2)
         for listening in self._listening:
             with contextlib.suppress(OSError):
                 while True:
@@ -197,7 +199,7 @@ class _Uvicorn(uvicorn.Server):
             server.close()
         for connection in taken:
             connection.setblocking(False)  # noqa: FBT003 - socket's own signature
-            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
+            await loop.connect_accepted_socket(self._protocol, connection)
 
     def _protocol(self) -> asyncio.Protocol:
         # As uvicorn's startup makes one for each connection.

@@ -5,7 +5,11 @@ a second, so that a request costs nothing more.
 """
 
 import asyncio
+import contextlib
 import resource
+import socket
+import struct
+import sys
 import time
 from collections.abc import Callable, Collection
 from typing import Any, Final, Protocol
@@ -15,6 +19,9 @@ HEAD: Final = 20.0
 
 STUCK: Final = 60.0
 """Seconds in which a client that has an answer to read must read some of it."""
+
+_ATTACH_FILTER: Final = 26
+"""SO_ATTACH_FILTER of Linux' asm-generic/socket.h, which Python's `socket` does not name."""
 
 _SPARE: Final = 64
 """Descriptors that are kept for the author's files and connections."""
@@ -85,6 +92,22 @@ def is_idle(connection: Any) -> bool:
         and connection.cycle.response_complete
         and connection.timeout_keep_alive_task is not None
     )
+
+
+def let_nobody_in(listening: socket.socket) -> None:
+    """Have the kernel drop what asks a listening socket for a connection; who is in its queue stays there.
+
+    Closing the socket resets its queue, and between the last look into the queue and the close somebody may enter. A
+    dropped client tries again after a second, and is refused then. Linux only (socket(7), SO_ATTACH_FILTER); elsewhere
+    nothing is done.
+    """
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    drop = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))  # BPF_RET | BPF_K, 0 bytes: none gets in
+    with contextlib.suppress(OSError):
+        listening.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, struct.pack("HP", 1, ctypes.addressof(drop)))
 
 
 def _mark(connection: Connection) -> tuple[str, object] | None:

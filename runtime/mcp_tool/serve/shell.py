@@ -135,10 +135,10 @@ class Shell:
     async def _recorded(self, scope: Scope, receive: Receive, send: Send) -> None:
         # Header values may carry optional white space (RFC 9110, 5.5), which httptools leaves in place.
         raw = scope["headers"] = [(key, value.strip()) for key, value in scope["headers"]]
-        headers: Headers = dict(reversed(raw))
+        read: Headers = dict(reversed(raw))
         record = scope[KEY] = Record()
         CURRENT.set(record)
-        given = headers.get(b"x-request-id")
+        given = read.get(b"x-request-id")
         sane = given is not None and _REQUEST_ID.fullmatch(given)
         record.request_id = given.decode() if given is not None and sane else next(self._ids)
         told = (b"x-request-id", record.request_id.encode())
@@ -146,14 +146,16 @@ class Shell:
         async def noting(message: Message) -> None:
             if message["type"] == "http.response.start":
                 record.status = message["status"]
-                # A connection that will be closed soon: whoever is told connects anew and loses no request on it.
-                more = (told,) if self.ready else (told, _CLOSE)
-                message = {**message, "headers": [*message.get("headers", ()), *more]}
+                headers = [*message.get("headers", ()), told]
+                if not self.ready:
+                    # This connection will be closed soon: whoever is told connects anew and loses no request on it.
+                    headers = [*(pair for pair in headers if pair[0] != b"connection"), _CLOSE]
+                message = {**message, "headers": headers}
             await send(message)
 
-        _note_head(record, headers)
+        _note_head(record, read)
         try:
-            refusal = await self._served(_Request(record, scope, headers, receive, noting))
+            refusal = await self._served(_Request(record, scope, read, receive, noting))
             if refusal is not None:
                 record.refused, record.outcome = refusal.reason, "refused"
                 await _refuse(noting, refusal)
