@@ -130,6 +130,22 @@ def test_events_are_in_a_variable_that_something_sets(project: Project, what: st
     assert project.load(SMALLEST + f"{what}\n[serve]\nevents = 'env:REDIS'\n").serve.events == "env:REDIS"
 
 
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("1Ki", 1024),
+        ("8KiB", 8192),
+        ("8k", 8000),
+        ("8kB", 8000),
+        ("4M", 4_000_000),
+        ("1.5MiB", 1572864),
+        ("1GiB", 1 << 30),
+    ],
+)
+def test_sizes_of_a_message(project: Project, text: str, size: int) -> None:
+    assert project.load(SMALLEST + f"[serve]\nmax_body = '{text}'\n").serve.max_body == size
+
+
 def test_a_password_in_an_address_is_not_repeated(project: Project) -> None:
     (problem,) = project.problems(SMALLEST + "[serve]\nevents = 'redis://me:hunter2@h'\n")
     assert "hunter2" not in str(problem)

@@ -199,7 +199,7 @@ def test_check_tells_which_tools_ask_and_what_resources_are_called(tmp_path: Pat
     report = data(project(tmp_path, code=OWN), "check")["check"]
     notes = "\n".join(report["notes"])
     assert "tools that ask the user: wipe; over HTTP a client of the older era cannot be asked" in notes
-    assert "questions without a default: server.py:14" in notes
+    assert "questions without a default, so that such a call fails: server.py:14" in notes
     assert report["resources"] == ["notes://today", "notes://{day}"]
 
 

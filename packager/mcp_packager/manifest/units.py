@@ -57,7 +57,7 @@ def size(value: object) -> int:
         case int() if value >= 0:
             return value
         case str() if len(value) <= _LONGEST and re.fullmatch(SIZE, value, re.ASCII):
-            number = value.rstrip("BkMGTi")
+            number = value.rstrip("BKkMGTi")
             return round(float(number) * (_DECIMAL | _BINARY)[value.removeprefix(number).removesuffix("B")])
         case _:
             pass
