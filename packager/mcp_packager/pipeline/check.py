@@ -87,7 +87,7 @@ def _asking(contract: Contract, author: AuthorFiles) -> Iterator[str]:
     )
     without = questions_without_default(author)
     if without:
-        yield f"questions without a default: {', '.join(without)}"
+        yield f"questions without a default, so that such a call fails: {', '.join(without)}"
 
 
 def _pushing(author: AuthorFiles) -> Iterator[str]:
