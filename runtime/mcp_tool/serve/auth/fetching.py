@@ -17,9 +17,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from importlib.util import find_spec
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -164,15 +162,8 @@ def _hung_up_after(seconds: float) -> Iterator[list[socket.socket]]:
 
 @functools.cache
 def _tls() -> ssl.SSLContext:
-    """TLS with the system's certificates; where a small image has none, with those of the bundle, if it has some."""
-    context = ssl.create_default_context()
-    paths = ssl.get_default_verify_paths()
-    has_some = bool(paths.cafile) or (bool(paths.capath) and any(Path(paths.capath).iterdir()))
-    if not has_some and find_spec("certifi"):
-        import certifi
-
-        context.load_verify_locations(certifi.where())
-    return context
+    """TLS with the system's certificates, or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name."""
+    return ssl.create_default_context()
 
 
 def _is_loopback(host: str) -> bool:
