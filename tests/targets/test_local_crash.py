@@ -41,8 +41,9 @@ from = "file:spare.txt"
 timeout = "{timeout}s"
 """
 KILLED: Final = -9
-_SAMPLE: Final = {"before": 1, "after": 1, "inside": 1}
-_SAMPLE_INSIDE: Final = 12
+_SAMPLE: Final = 1
+"""Moments around writes, and moments inside of them, that a sample has."""
+_WHOLE_INSIDE: Final = 12
 """Of what happens inside of writes, how much the whole matrix tries: linking a bundle is thousands of steps."""
 
 Moment = Mapping[str, Any]
@@ -171,18 +172,16 @@ def commands(project: Path, environ: Mapping[str, str]) -> Iterator[Commands]:
 
 def moments(undisturbed: Mapping[str, Any], what: str) -> list[Moment]:
     """When to die: before and after each write, and inside of some, or a sample of that."""
-    found: list[Moment] = []
-    for sort in ("before", "after"):
-        every = [{"sort": sort, "number": number} for number in range(len(undisturbed["writes"]))]
-        found += sampling.sampled(every, _SAMPLE[sort], of=f"{what} {sort}")
+    numbers = range(len(undisturbed["writes"]))
+    around = [{"sort": sort, "number": number} for number in numbers for sort in ("before", "after")]
+    found: list[Moment] = sampling.sampled(around, _SAMPLE, of=what)
     # One of each sort of step in each write, at random among its like.
     draw = random.Random(f"{sampling.seed()} {what}")
     steps: dict[str, list[int]] = {}
     for number, label in enumerate(undisturbed["inside"]):
         steps.setdefault(label, []).append(number)
-    inside = [{"sort": "inside", "number": draw.choice(numbers)} for numbers in steps.values()]
-    most = min(len(inside), _SAMPLE_INSIDE if sampling.whole() else _SAMPLE["inside"])
-    return found + draw.sample(inside, most)
+    inside = [{"sort": "inside", "number": draw.choice(alike)} for alike in steps.values()]
+    return found + draw.sample(inside, min(len(inside), _WHOLE_INSIDE if sampling.whole() else _SAMPLE))
 
 
 Told = Callable[[str], None]

@@ -259,7 +259,8 @@ class LocalWorld:
             "env": {"PYTHONPATH": f"{folder / 'lib'}:{folder / 'app'}", "PYTHONDONTWRITEBYTECODE": "1"},
             "host": fields["host"],
             "port": fields.get("port", 0),
-            "ready": "/readyz",
+            # Not /readyz: with no other replica to turn to, a server whose services are away is better than none.
+            "ready": "/healthz",
             "log": str(self._places.log(name)),
             "log_bytes": fields["log_size"],
             "log_files": fields["log_files"] if name == SERVER.name else 0,

@@ -5,7 +5,7 @@ finishes what it has, and no connection is refused in between. What it should ru
 does stands in ``state.json``; SIGHUP tells it to look again. Its own life is the flock on ``supervisor.lock``.
 
     want.json   {"schema": 1, "generation": 7, "slots": {"server": SPEC | null, "candidate": SPEC | null}}
-    SPEC        {"revision", "argv": [...], "host", "port" (0: private only), "ready": "/readyz", "env": {...},
+    SPEC        {"revision", "argv": [...], "host", "port" (0: private only), "ready": "/healthz", "env": {...},
                  "log", "log_bytes", "log_files", "start_seconds", "stop_seconds", "fields": {...}}
     state.json  {"schema": 1, "pid", "birth", "since", "generation", "slots": {NAME: SLOT}}
     SLOT        {"revision", "state": "starting|running|crashed|failed|stopped", "pid", "birth", "since", "port",
