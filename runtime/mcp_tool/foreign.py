@@ -46,7 +46,7 @@ def contract(tool: Mapping[str, Any], bundle: Path) -> dict[str, Any]:
     place = Place(str(bundle / "app"))
     try:
         config = Config.model_validate({"schema": 1})
-        server = wrapped.serve_object(candidate, entrypoint, config, Calls()).server
+        server = wrapped.serve_object(candidate, tool, config, Calls()).server
     except StartProblem as problem:
         raise ContractError([ContractProblem(place, problem.what, problem.fix)]) from None
     try:

@@ -53,15 +53,27 @@ async def greet(name: Annotated[Name, Resolve(ask_name)]) -> str:
 '''
 
 FASTMCP = '''
-from fastmcp import FastMCP
+from fastmcp import Context, FastMCP
+from mcp_types import ElicitRequest, ElicitRequestFormParams, InputRequiredResult
 
-server = FastMCP("theirs", version="3.1")
+server = FastMCP()
+
+FORM = {"type": "object", "properties": {"name": {"type": "string"}}}
 
 
 @server.tool
 def add(a: int, b: int) -> int:
     """Add."""
     return a + b
+
+
+@server.tool
+def greet(ctx: Context) -> str | InputRequiredResult:
+    """Greet somebody."""
+    if ctx.input_responses is None:
+        params = ElicitRequestFormParams(message="Who are you?", requested_schema=FORM)
+        return InputRequiredResult(input_requests={"name": ElicitRequest(params=params)}, request_state="kept")
+    return f"hello {ctx.input_responses['name'].content['name']}, {ctx.request_state}"
 '''
 
 
@@ -88,15 +100,30 @@ def test_their_changes_reach_every_listener_once(pair: Fleet) -> None:
         assert (near.heard[TOOLS], far.heard[TOOLS]) == (6, 6)
 
 
+def greeted(asking: Endpoint, answering: Endpoint) -> str:
+    """What a tool says after a question that one replica asked and another gets the answer to."""
+    asked = asking.ask(MODERN, "tools/call", call("greet"), elicitation={})[0]["result"]
+    (key,) = asked["inputRequests"]
+    answers = {key: {"action": "accept", "content": {"name": "ada"}}}
+    again = {**call("greet"), "inputResponses": answers, "requestState": asked["requestState"]}
+    answer, _ = answering.ask(MODERN, "tools/call", again, elicitation={})
+    assert "result" in answer, answer
+    text: str = answer["result"]["content"][0]["text"]
+    return text
+
+
 def test_their_questions_cross_replicas(pair: Fleet) -> None:
     one, other = pair.replicas
-    for asking, answering in ((one, other), (other, one)):
-        asked = asking.ask(MODERN, "tools/call", call("greet"), elicitation={})[0]["result"]
-        (key,) = asked["inputRequests"]
-        answers = {key: {"action": "accept", "content": {"name": "ada"}}}
-        again = {**call("greet"), "inputResponses": answers, "requestState": asked["requestState"]}
-        answer, _ = answering.ask(MODERN, "tools/call", again, elicitation={})
-        assert answer["result"]["content"][0]["text"] == "hello ada", answer
+    assert [greeted(one, other), greeted(other, one)] == ["hello ada"] * 2
+
+
+def test_so_do_those_of_a_server_that_has_another_name_in_every_process(tmp_path: Path) -> None:
+    bundle = make_bundle(tmp_path / "bundle", FASTMCP, entrypoint="server:server")
+    with fleet(tmp_path, bundle, 2, redis=False) as unnamed:
+        one, other = unnamed.replicas
+        assert [greeted(one, other), greeted(other, one)] == ["hello ada, kept"] * 2
+        discovered = [where.ask(MODERN, "server/discover", {})[0]["result"]["_meta"] for where in (one, other)]
+        assert discovered[0] == discovered[1]
 
 
 def test_an_older_client_is_told_why_it_is_not_asked(pair: Fleet) -> None:

@@ -204,7 +204,7 @@ def _load_wrapped(
 
     watched = seeing(config, tool, contract)
     candidate = author.load_object(tool["entrypoint"])
-    return wrapped.serve_object(candidate, tool["entrypoint"], config, watched.calls), watched
+    return wrapped.serve_object(candidate, tool, config, watched.calls), watched
 
 
 def _read_json(path: Path, name: str, fix: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Its own handlers answer; what surrounds them (`surrounding.py`) is this runtime'
 
 import contextlib
 import logging
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 
 _LISTEN = "subscriptions/listen"
 
+_UNNAMED = re.compile(r"FastMCP-[0-9a-f]{4}")
+"""What FastMCP calls a server that nobody named: something else in every process."""
+
 
 @dataclass(frozen=True)
 class _Foreign:
@@ -55,24 +59,30 @@ class _Foreign:
     bus: events.Bus | None = None
 
 
-def serve_object(candidate: object, entrypoint: str, config: Config, calls: Calls) -> Served:
+def serve_object(candidate: object, tool: Mapping[str, Any], config: Config, calls: Calls) -> Served:
     """Put an author's own server behind the transports.
+
+    Args:
+        candidate: What the entrypoint names.
+        tool: The `tool.json` document. Its name is the same on every replica, whatever the server is called.
+        config: Where the server runs.
+        calls: What surrounds every call.
 
     Raises:
         StartProblem: The object is neither an `MCPServer` nor a FastMCP server.
     """
     if isinstance(candidate, MCPServer):
-        foreign = _mcp_server(candidate, config)
+        foreign = _mcp_server(candidate, tool["name"], config)
     elif _is_fastmcp(candidate):
-        foreign = _fastmcp(candidate)
+        foreign = _fastmcp(candidate, tool["name"])
     else:
         raise StartProblem(
-            f"entrypoint {entrypoint!r} is a {type(candidate).__name__}, not an MCP server",
+            f"entrypoint {tool['entrypoint']!r} is a {type(candidate).__name__}, not an MCP server",
             "name an mcp.server.MCPServer or a FastMCP server as module:object, "
             "or a module of decorated functions as module",
         )
     server = foreign.server
-    _seal(server, config)
+    _seal(server, tool["name"], config)
     if not config.serve.listen:
         # What is not served is not announced: the SDK derives the one from the other, and offers no way to withdraw.
         server._request_handlers.pop(_LISTEN, None)  # noqa: SLF001 - see above
@@ -106,12 +116,12 @@ def _running(foreign: _Foreign) -> Callable[[], AbstractAsyncContextManager[None
     return running
 
 
-def _seal(server: Server[Any], config: Config) -> None:
+def _seal(server: Server[Any], name: str, config: Config) -> None:
     """Bind the server's multi-round-trip state to the deployment's keys, where it has some, and to the caller."""
     chain = server.middleware
     places = [place for place, link in enumerate(chain) if isinstance(link, RequestStateBoundary)]
     if config.serve.state_keys or not places:
-        boundary = RequestStateBoundary(state_security(config), default_audience=server.name)
+        boundary = RequestStateBoundary(state_security(config), default_audience=name)
         if places:
             chain[places[0]] = boundary
         else:
@@ -125,7 +135,7 @@ def _seal(server: Server[Any], config: Config) -> None:
             policy.bind_principal = caller
 
 
-def _mcp_server(server: MCPServer[Any], config: Config) -> _Foreign:
+def _mcp_server(server: MCPServer[Any], name: str, config: Config) -> _Foreign:
     # The SDK has no public way to its low-level server, which alone takes streams that are not sys.stdin's.
     lowlevel = server._lowlevel_server  # noqa: SLF001 - see above
 
@@ -141,7 +151,7 @@ def _mcp_server(server: MCPServer[Any], config: Config) -> _Foreign:
     theirs: SubscriptionBus = server._subscriptions  # noqa: SLF001 - a bus is given to the constructor, and it is made by then
     if lowlevel.get_request_handler(_LISTEN) is not None and type(theirs) is InMemorySubscriptionBus:
         # An author who brought another bus keeps it.
-        bus = events.bus(config, server.name)
+        bus = events.bus(config, name)
         server._subscriptions = bus  # noqa: SLF001 - as above
         lowlevel.add_request_handler(_LISTEN, types.SubscriptionsListenRequestParams, ListenHandler(bus))
     return _Foreign(lowlevel, application, contextlib.nullcontext, pushed.SDK, bus)
@@ -156,7 +166,7 @@ def _is_fastmcp(candidate: object) -> bool:
     return isinstance(candidate, FastMCP)
 
 
-def _fastmcp(candidate: Any) -> _Foreign:
+def _fastmcp(candidate: Any, name: str) -> _Foreign:
     server: FastMCP[Any] = candidate
     # It paints its log lines for a terminal; here every line is JSON, as the root logger writes it.
     logger = logging.getLogger("fastmcp")
@@ -168,4 +178,7 @@ def _fastmcp(candidate: Any) -> _Foreign:
 
     # Over HTTP its application enters the same lifespan once more; FastMCP counts.
     running: Callable[[], AbstractAsyncContextManager[object]] = server._lifespan_manager  # noqa: SLF001 - what its own stdio server enters
-    return _Foreign(server._mcp_server, application, running, pushed.FASTMCP)  # noqa: SLF001 - as above
+    lowlevel = server._mcp_server  # noqa: SLF001 - as above
+    if _UNNAMED.fullmatch(lowlevel.name):
+        lowlevel.name = name
+    return _Foreign(lowlevel, application, running, pushed.FASTMCP)
