@@ -40,6 +40,14 @@ def test_a_token_says_for_whom_and_how_long() -> None:
     assert claims(token) == {"aud": "shop/till/prod", "exp": 1_800_000_120, "iat": 1_800_000_000}
 
 
+def test_the_known_answer() -> None:
+    """The same as in `tests/serve/test_auth_keys.py`, where a server takes it."""
+    assert probe_token(KEY, "shop/till/prod", now=1_800_000_000) == (
+        "mcp-pack-probe.eyJhdWQiOiJzaG9wL3RpbGwvcHJvZCIsImV4cCI6MTgwMDAwMDEyMCwiaWF0IjoxODAwMDAwMDAwfQ"
+        ".NemgjVbZm5Q7uLOvyu7h2akzkGSybrWmLtjFaud_D8Q"
+    )
+
+
 def guarded(seen: list[str], *, open_to: frozenset[str] = frozenset(), status: int = 401) -> Any:
     """A server with one tool that lets in whoever shows a probe token, and those headers in ``open_to``."""
 
