@@ -64,6 +64,7 @@ def well(instance: str) -> dict[str, str]:
         info(instance): steady(1),
         named("mcp_server_ready", instance): steady(1),
         named("mcp_server_lost_threads", instance): steady(0),
+        named("mcp_server_log_lines_lost_total", instance): steady(0),
         named("mcp_server_event_loop_lag_seconds", instance): steady(0.002),
         named("process_start_time_seconds", instance): steady(1_790_000_000),
         named("process_cpu_seconds_total", instance): growing(30),

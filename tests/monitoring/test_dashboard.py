@@ -142,7 +142,7 @@ def test_prometheus_answers_every_query(tmp_path: Path) -> None:
         }
         for expr in asked
     ]
-    assert len(asked) == 10 + 7 + 2 * 5
+    assert len(asked) == 10 + 8 + 2 * 5
     assert promtool.evaluate(tmp_path, empty(tmp_path), series, queries=queries) == ""
 
 

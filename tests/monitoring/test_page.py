@@ -25,5 +25,5 @@ def test_every_metric_is_told() -> None:
         for name, value in vars(series).items()
         if name[0].isupper() and str(value).startswith(("mcp_", "process_"))
     }
-    assert len(asked) == 13
+    assert len(asked) == 14
     assert {name for name in asked if f"`{name.removesuffix('_bucket')}`" not in PAGE} == set()

@@ -12,6 +12,7 @@ from mcp_packager.monitoring.series import (
     IN_FLIGHT,
     KNOWN,
     LOOP_LAG,
+    LOST_LINES,
     LOST_THREADS,
     MEMORY,
     OPEN_FILES,
@@ -132,6 +133,12 @@ def _servers(series: Series) -> Row:
             "Held by calls that ran past their timeout and cannot be ended",
             "short",
             (Query(series.own(LOST_THREADS), _INSTANCE),),
+        ),
+        Panel(
+            "Lost log lines",
+            "A second; whoever reads the log is slower than the server",
+            "short",
+            (Query(series.rate(LOST_LINES, by="instance"), _INSTANCE),),
         ),
     )
     return Row("Servers", panels)
