@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from mcp import Client
 
 from tests.conformance.suites import HANDSHAKE, HERE, PUSHED, STATELESS, SUITES, WARNED
 from tests.pipeline.projects import data, destroyed_afterwards
@@ -38,3 +40,17 @@ def test_the_lists_hold_nothing_else() -> None:
         listed = {entry[1]: entry[2] for entry in entries}
         assert set(listed) <= PUSHED | WARNED
         assert all(listed.values()), "an entry without its reason"
+
+
+def test_an_older_client_that_cannot_be_asked_gets_the_reason(url: str) -> None:
+    """What the four expected failures come to, in the words that a caller reads."""
+
+    async def ask() -> tuple[bool | None, str]:
+        async with Client(url, mode="legacy") as client:
+            result = await client.call_tool("test_elicitation", {"message": "Who are you?"})
+            return result.is_error, str(result.model_dump()["content"][0]["text"])
+
+    failed, text = asyncio.run(ask())
+    assert failed
+    assert text.startswith("Error executing tool test_elicitation: ")
+    assert "ask" in text
