@@ -181,13 +181,16 @@ def _server(
     server.add_request_handler("logging/setLevel", types.SetLevelRequestParams, set_level)
     server.add_request_handler("resources/subscribe", types.SubscribeRequestParams, accept)
     server.add_request_handler("resources/unsubscribe", types.UnsubscribeRequestParams, accept)
-    for method in LISTS:
-        server.add_request_handler(method, types.PaginatedRequestParams, _listing(contract["answers"], method))
-    discover = "server/discover" if listen else "server/discover without listen"
-    server.add_request_handler(
-        "server/discover", types.RequestParams, _answering(contract["answers"][MODERN][discover])
-    )
+    _know(server, contract["answers"], listen=listen)
     return server
+
+
+def _know(server: Server[Any], answers: Mapping[str, Any], *, listen: bool) -> None:
+    """Have a server answer from the contract what the contract holds."""
+    for method in LISTS:
+        server.add_request_handler(method, types.PaginatedRequestParams, _listing(answers, method))
+    discover = "server/discover" if listen else "server/discover without listen"
+    server.add_request_handler("server/discover", types.RequestParams, _answering(answers[MODERN][discover]))
 
 
 def _speaking_rpc(handler: Handler) -> Handler:
