@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,32 +49,34 @@ def expressions(board: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.real("node", "node-modules")
-@pytest.mark.parametrize("names", [("count",), HOSTILE, ()], ids=["plain", "hostile", "none"])
-def test_grafanas_types_know_it(names: tuple[str, ...], tmp_path: Path) -> None:
-    deployment = Watched(WATCHED.identity, tuple(WatchedTool(name, 60.0) for name in names))
-    assert compiled(dashboard(deployment), tmp_path) == ""
+def test_grafanas_types_know_it(tmp_path: Path) -> None:
+    deployments = [
+        Watched(WATCHED.identity, tuple(WatchedTool(name, 60.0) for name in names))
+        for names in ((), ("count",), HOSTILE)
+    ]
+    assert compiled([dashboard(deployment) for deployment in deployments], tmp_path) == {}
 
 
 @pytest.mark.real("node", "node-modules")
-@pytest.mark.parametrize(
-    "change",
-    [
+def test_grafanas_types_refuse_another_form(tmp_path: Path) -> None:
+    changes: list[dict[str, Any]] = [
         {"panels": [{"type": "row", "title": "no number", "collapsed": False, "panels": []}]},
         {"graphTooltip": "1"},
         {"unknown": True},
-    ],
-    ids=["missing", "type", "unknown"],
-)
-def test_grafanas_types_refuse_another_form(change: dict[str, Any], tmp_path: Path) -> None:
-    assert "error TS" in compiled({**dashboard(WATCHED), **change}, tmp_path)
+    ]
+    wrong = compiled([{**dashboard(WATCHED), **change} for change in ({}, *changes)], tmp_path)
+    assert wrong.keys() == {1, 2, 3}
+    assert 'type: "row"' in wrong[1]
+    assert "'unknown'" in wrong[3]
 
 
-def compiled(board: dict[str, Any], folder: Path) -> str:
-    """What the TypeScript compiler says against a dashboard."""
+def compiled(boards: Sequence[dict[str, Any]], folder: Path) -> dict[int, str]:
+    """What the TypeScript compiler says against dashboards, by their places in the list."""
     modules = real_parts.node_modules()
     (folder / "node_modules").symlink_to(modules)
-    text = TYPES.read_text(encoding="utf-8") + f"export const board: Plain<Board> = {json.dumps(board)};\n"
-    (folder / "board.ts").write_text(text, encoding="utf-8")
+    head = TYPES.read_text(encoding="utf-8")
+    lines = [f"export const board{index}: Plain<Board> = {json.dumps(board)};" for index, board in enumerate(boards)]
+    (folder / "board.ts").write_text(head + "\n".join(lines) + "\n", encoding="utf-8")
     options = {
         "strict": True,
         "noEmit": True,
@@ -84,10 +86,17 @@ def compiled(board: dict[str, Any], folder: Path) -> str:
         "types": [],
     }
     (folder / "tsconfig.json").write_text(json.dumps({"compilerOptions": options, "files": ["board.ts"]}))
-    command = [str(real_parts.node()), str(modules / "typescript" / "bin" / "tsc")]
+    command = [str(real_parts.node()), str(modules / "typescript" / "bin" / "tsc"), "--pretty", "false"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
-    assert done.stderr == ""
-    return str(done.stdout)
+    said: dict[int, str] = {}
+    for line in filter(None, done.stdout.splitlines()):
+        found = re.match(r"board\.ts\((\d+),\d+\): error (.+)", line)
+        if found:
+            said[int(found[1]) - head.count("\n") - 1] = found[2]
+        else:
+            assert said, f"the compiler did not judge the dashboards: {line}"  # what follows explains an error
+    assert (done.returncode != 0) == bool(said), done.stderr
+    return said
 
 
 def test_every_tool_has_its_row() -> None:
