@@ -29,6 +29,7 @@ _POSTGRES_ROOTS = ("/usr/lib/postgresql", "/opt/homebrew/opt", "/usr/local/opt")
 OPTIONAL_IN_CI: Mapping[str, str] = MappingProxyType(
     {
         "python3.12": "no Debian suite has it, and no index that CI reaches offers interpreters",
+        "systemd": "it needs control groups that may be written, which not every container has",
     }
 )
 """Parts that may be missing in CI too, with the reason. ``docs/testing.md`` lists the same names."""
@@ -90,12 +91,44 @@ def redis() -> Path:
     return _program("redis-server", "install redis-server")
 
 
+def systemd() -> Path:
+    """The ``systemd`` program, where a user manager can be run beside whatever booted this machine."""
+    program = Path("/lib/systemd/systemd")
+    if not (program.is_file() and shutil.which("systemctl")):
+        raise MissingPartError("no systemd; install systemd")
+    if os.geteuid():
+        raise MissingPartError("a user manager of one's own needs root, to show it a machine that systemd booted")
+    alone = subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False)
+    if alone.returncode or os.statvfs("/sys/fs/cgroup").f_flag & os.ST_RDONLY:
+        raise MissingPartError("this machine lets nobody mount, or write control groups")
+    return program
+
+
 def nginx() -> Path:
     """The ``nginx`` program. Debian puts it where only an administrator's PATH leads."""
     found = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/opt/homebrew/bin")
     if not found:
         raise MissingPartError("no nginx; install nginx")
     return Path(found)
+
+
+def base_image() -> Path:
+    """A base image with the Python that the tests run on, as a tar file."""
+    from tests.containers import bases
+
+    minor = "{}.{}".format(*sys.version_info)
+    if minor not in bases.SUITES:
+        raise MissingPartError(f"no Debian suite has Python {minor}; run the tests on another one")
+    if not bases.tar_of(minor).is_file():
+        raise MissingPartError("no base image in the cache; on Debian, as root: make parts")
+    return bases.tar_of(minor)
+
+
+def dockerd() -> Path:
+    """The ``dockerd`` program, which only root can start."""
+    if os.geteuid():
+        raise MissingPartError("dockerd needs root")
+    return _program("dockerd", "install docker.io")
 
 
 def git() -> Path:
@@ -120,7 +153,9 @@ def python(minor: str) -> Path:
 PARTS: Mapping[str, Callable[[], Path]] = MappingProxyType(
     {
         "bash": lambda: _program("bash", "install bash"),
+        "base-image": base_image,
         "docker-registry": lambda: _program("docker-registry", "install docker-registry"),
+        "dockerd": dockerd,
         "fish": lambda: _program("fish", "install fish"),
         "git": git,
         "nginx": nginx,
@@ -135,6 +170,7 @@ PARTS: Mapping[str, Callable[[], Path]] = MappingProxyType(
         "python3.14": lambda: python("3.14"),
         "redis": redis,
         "skopeo": lambda: _program("skopeo", "install skopeo"),
+        "systemd": systemd,
         "umoci": lambda: _program("umoci", "install umoci"),
         "zsh": lambda: _program("zsh", "install zsh"),
     }
@@ -165,6 +201,11 @@ def install() -> None:
         subprocess.CalledProcessError: npm or mmdebstrap failed; its own words are on stderr.
     """
     _install_node_packages()
+    from tests.containers import bases
+
+    minor = "{}.{}".format(*sys.version_info)
+    if minor in bases.SUITES and bases.can_make():
+        bases.make(minor)
     for minor in debian_pythons.SUITES:
         if missing(f"python{minor}") and debian_pythons.can_install():
             debian_pythons.install(cache(), minor)

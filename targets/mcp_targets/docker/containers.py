@@ -227,7 +227,7 @@ class Containers:
             state = {} if found is None else found["State"]
             port = private_port(found)
             if state.get("Running") and port and _answers(port):
-                return {**resource.fields, "address": f"{resource.name}:{PORT}", "private_port": port}
+                return {**resource.fields, "private_port": port}
             ended = found is None or state["Status"] in {"exited", "dead"} or found["RestartCount"] > 0
             if ended or time.monotonic() > deadline:
                 seconds = resource.fields["start_timeout"]

@@ -82,8 +82,13 @@ def resources(request: DesiredInput, options: Options) -> tuple[Resource, ...]:
             (NETWORK,),
             phase=Phase.SWITCH,
         ),
-        Resource(*ROUTE, {"upstream": Ref(container.key, "address")}, (FRONT,), phase=Phase.SWITCH),
+        Resource(*ROUTE, {"upstream": address(container.name)}, (FRONT, container.key), phase=Phase.SWITCH),
     )
+
+
+def address(container: str) -> str:
+    """Where the front finds a tool's container, by the alias that it has on the deployment's network."""
+    return f"{container}:{PORT}"
 
 
 def _container(

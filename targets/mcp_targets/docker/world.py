@@ -30,7 +30,7 @@ from mcp_targets.docker.containers import Containers, died, private_port
 from mcp_targets.docker.daemon import Daemon, speaking
 from mcp_targets.docker.names import Names, fields_of, key_of
 from mcp_targets.docker.records import LOCK, RELEASE, ContainerLock, ContainerRecords
-from mcp_targets.docker.render import FRONT, NETWORK, PORT, PROBE, ROUTE
+from mcp_targets.docker.render import FRONT, NETWORK, PROBE, ROUTE
 from mcp_targets.docker.volumes import Volumes, config_held
 
 _REACHED: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - a name of what is served, not a choice to serve it
@@ -54,7 +54,7 @@ KINDS: Final = (
     Kind("key"),
     Kind("config", project=config_held),
     Kind("service", effect="restarts the service; the tool waits for it"),
-    Kind("container", stable=frozenset({"address"}), effect="restarts the server; calls wait for it"),
+    Kind("container", effect="restarts the server; calls wait for it"),
     # It may run from the image of any release.
     Kind("front", project=_but("image"), effect="closes the port for a moment"),
     Kind("route", effect="moves clients to the new server; no connection is refused"),
@@ -114,7 +114,7 @@ class DockerWorld:
             return seen if running else {**seen, "version": state["Status"]}
         seen |= {"memory": host.get("Memory") or None, "cpu": (host.get("NanoCpus") or 0) / 1e9 or None}
         if key.kind == "container":
-            seen |= {"address": f"{key.name}:{PORT}", "private_port": private_port(found)}
+            seen |= {"private_port": private_port(found)}
         return seen
 
     def apply(self, step: Step) -> Mapping[str, Value]:

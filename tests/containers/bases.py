@@ -1,0 +1,87 @@
+"""Base images for the tests, made of Debian's packages: Python and nothing else, no shell, no user.
+
+``mmdebstrap`` unpacks one in seconds, for another architecture too. They lie in the cache as tar files; a test puts
+them into a registry of its own, under the names that the packager asks for.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from tests import real_parts
+
+SUITES: Mapping[str, str] = MappingProxyType({"3.11": "bookworm", "3.13": "trixie"})
+_PACKAGES = "python3,base-files,base-passwd,netbase,tzdata,ca-certificates"
+
+
+def can_make() -> bool:
+    """Whether this is a Debian machine with ``mmdebstrap``, and we are root there."""
+    return os.geteuid() == 0 and shutil.which("mmdebstrap") is not None
+
+
+def tar_of(minor: str) -> Path:
+    """The tar file of the base with that Python; it may not be there."""
+    return real_parts.cache() / "bases" / f"{SUITES[minor]}.tar"
+
+
+def make(minor: str) -> None:
+    """Make the base with that Python, unless it is there.
+
+    Raises:
+        subprocess.CalledProcessError: mmdebstrap failed; its own words are on stderr.
+    """
+    place = tar_of(minor)
+    if place.is_file():
+        return
+    place.parent.mkdir(parents=True, exist_ok=True)
+    fresh = place.with_name(f".{os.getpid()}.{place.name}")
+    options = ["--quiet", "--variant=extract", f"--include={_PACKAGES}"]
+    epoch = {**os.environ, "SOURCE_DATE_EPOCH": "315532800"}
+    subprocess.run(["mmdebstrap", *options, SUITES[minor], fresh], check=True, env=epoch, stdout=subprocess.DEVNULL)
+    fresh.rename(place)
+
+
+def push(address: str, minor: str) -> str:
+    """Put the base into a registry as ``library/python:MINOR-slim``; its digest."""
+    # Here, so that the rest needs the standard library alone: `make parts` runs it.
+    from mcp_packager.image import Reference, Registry
+    from mcp_packager.image.registry import MANIFEST, Blob
+
+    raw = tar_of(minor).read_bytes()
+    packed = gzip.compress(raw, 1, mtime=0)
+    config = json.dumps(
+        {
+            "architecture": "amd64",
+            "os": "linux",
+            "config": {"Env": ["PATH=/usr/local/bin:/usr/bin:/bin", f"PYTHON_VERSION={minor}.0"]},
+            "rootfs": {"type": "layers", "diff_ids": [_digest(raw)]},
+        }
+    ).encode()
+    manifest = json.dumps(
+        {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "config": _described("application/vnd.oci.image.config.v1+json", config),
+            "layers": [_described("application/vnd.oci.image.layer.v1.tar+gzip", packed)],
+        }
+    ).encode()
+    registry = Registry(Reference(address, "library/python", f"{minor}-slim"))
+    for data in (config, packed):
+        registry.put_blob(Blob(_digest(data), len(data), data))
+    return registry.put_manifest(manifest, MANIFEST, f"{minor}-slim")
+
+
+def _described(media_type: str, data: bytes) -> dict[str, object]:
+    return {"mediaType": media_type, "digest": _digest(data), "size": len(data)}
+
+
+def _digest(data: bytes) -> str:
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"

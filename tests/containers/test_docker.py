@@ -1,0 +1,46 @@
+"""The target ``docker`` keeps the promises of every target, on a real daemon."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from mcp_packager.target import Identity
+from mcp_packager.testing import Pack, TargetSuite
+from mcp_targets.docker.daemon import Daemon
+from mcp_targets.docker.names import Names, key_of
+
+pytestmark = [pytest.mark.real("dockerd", "docker-registry", "base-image"), pytest.mark.xdist_group("docker")]
+
+
+def names_of(pack: Pack) -> Names:
+    return Names(Identity("suite-tool", "suite-tool", pack.stage))
+
+
+def containers(pack: Pack, kind: str | None = None) -> list[dict[str, Any]]:
+    found = Daemon(os.environ).api.containers(all=True, filters=names_of(pack).filters)
+    return [each for each in found if kind is None or key_of(each["Labels"]).kind == kind]
+
+
+class TestDocker(TargetSuite):
+    target = "docker"
+    options = "keep = 3"
+
+    @classmethod
+    def strike(cls, pack: Pack) -> None:
+        for container in containers(pack, "container"):
+            Daemon(os.environ).api.remove_container(container["Id"], force=True)
+
+    @classmethod
+    def leftovers(cls, pack: Pack) -> Sequence[str]:
+        api = Daemon(os.environ).api
+        filters = names_of(pack).filters
+        return [
+            *(each["Names"][0] for each in containers(pack)),
+            *(each["Name"] for each in api.volumes(filters=filters)["Volumes"] or ()),
+            *(each["Name"] for each in api.networks(filters=filters)),
+            *(each["RepoTags"][0] for each in api.images(name="mcp-pack/suite-tool")),
+        ]
