@@ -61,6 +61,14 @@ def test_the_same_way_to_authenticate_is_merged(project: Project) -> None:
     assert auth.model_dump()["issuer"] == "https://login.example.com"
 
 
+def test_an_issuer_keeps_its_name(project: Project) -> None:
+    named = "https://tenant.example.com/"
+    text = EVERYTHING + f'[stage.qa.serve.auth]\nissuer = "{named}"\n'
+    auth = project.load(text, "qa").serve.auth
+    assert auth is not None
+    assert auth.model_dump()["issuer"] == named
+
+
 def test_an_unknown_stage(project: Project) -> None:
     (problem,) = project.problems(SMALLEST + "[stage.prod]\n", "prdo")
     assert "prdo" in problem.what

@@ -53,7 +53,7 @@ def prepared(serve: Mapping[str, Any], tools: Mapping[str, frozenset[str]]) -> D
 
 
 def door(ours: Issuer, tools: Mapping[str, frozenset[str]] | None = None, **settings: Any) -> Doorkeeper:
-    how = {"mode": "oidc", "issuer": ours.url, **settings}
+    how: dict[str, Any] = {"mode": "oidc", "issuer": ours.url, **settings}
     return prepared({"auth": how}, tools or {})
 
 
@@ -100,6 +100,12 @@ def test_an_issuer_with_a_path_is_asked_in_all_three_places() -> None:
         "https://login.test/.well-known/oauth-authorization-server/tenant",
         "https://login.test/.well-known/openid-configuration/tenant",
     )
+
+
+def test_a_slash_at_the_end_of_an_issuer_makes_no_difference(steady: Issuer) -> None:
+    for configured in (steady.url, steady.url + "/"):
+        for named in (steady.url, steady.url + "/"):
+            assert status(once(door(steady, issuer=configured), steady.token(iss=named))) == 200
 
 
 def test_with_a_place_for_keys_nobody_looks_for_it(ours: Issuer) -> None:
@@ -330,6 +336,8 @@ def test_metadata_is_nowhere_else(steady: Issuer) -> None:
         {"auth": {"mode": "jwt", "issuer": "https://login.test", "jwks_url": "http://login.test/keys"}},
         {"auth": {"mode": "oidc", "issuer": "https://login.test"}, "allowed_hosts": ["*"]},
         {"auth": {"mode": "oidc", "issuer": "https://login.test", "scopes": ['a"b']}},
+        {"auth": {"mode": "oidc", "issuer": "https://login.test"}, "public_url": "https://tööls.test"},
+        {"auth": {"mode": "oidc", "issuer": "https://login.test"}, "public_url": 'https://tools.test/"'},
     ],
 )
 def test_a_setting_that_cannot_be_safe_stops_the_start(serve: dict[str, Any]) -> None:

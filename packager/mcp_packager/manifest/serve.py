@@ -28,7 +28,7 @@ def _free(path: str) -> str:
     return path
 
 
-def _url(text: str) -> str:
+def _address(text: str) -> str:
     expected = {"expected": "https://host[:port][/path]; http:// for this machine alone"}
     try:
         parts = urlsplit(text)
@@ -43,7 +43,11 @@ def _url(text: str) -> str:
         )
     if parts.scheme == "http" and host not in _LOOPBACK:
         raise PydanticCustomError("url", "is not encrypted", {**expected, "fix": "Use https"})
-    return text.rstrip("/")
+    return text
+
+
+def _url(text: str) -> str:
+    return _address(text).rstrip("/")
 
 
 def _collector(text: str) -> str:
@@ -94,6 +98,8 @@ def _somebody(cidr: str) -> str:
 _URL: Final = r"^https?://[^\u0000-\u0020\u007f-\u009f\u2028\u2029]+$"
 
 Url = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=_URL), AfterValidator(_url)]
+Address = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=_URL), AfterValidator(_address)]
+"""As it was written: an issuer's name is compared sign by sign, and some end with a slash (RFC 8414, section 3.3)."""
 CollectorUrl = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=_URL), AfterValidator(_collector)]
 Events = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=EVENTS), AfterValidator(_events)]
 ProxyNetwork = Annotated[Cidr, AfterValidator(_somebody)]
@@ -122,8 +128,10 @@ class JwtAuth(Section):
     mode: Literal["jwt", "oidc"] = Field(
         description="Here: callers show a token of the issuer; oidc finds its keys by discovery"
     )
-    issuer: Url = Field(description="Who signs the tokens")
-    jwks_url: Url | None = Field(None, description="Where the issuer's keys are; required for jwt, discovered for oidc")
+    issuer: Address = Field(description="Who signs the tokens")
+    jwks_url: Address | None = Field(
+        None, description="Where the issuer's keys are; required for jwt, discovered for oidc"
+    )
     audience: Word | None = Field(None, description="aud that a token must have; the server's own URL by default")
     algorithms: Annotated[Many[Literal["RS256", "ES256", "EdDSA"]], Field(min_length=1)] = Field(
         ("RS256", "ES256", "EdDSA"), description="Accepted signatures"

@@ -20,8 +20,8 @@ Asked = BearerAuth | JwtAuth | IamAuth
 Proof = Callable[[Mapping[str, Any], Headers, str | Denied], Awaitable[Principal | Denied]]
 """Who a request is from, by its ASGI scope, its headers, and the bearer token that it shows."""
 
-_SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
-"""RFC 6749, section 3.3."""
+_QUOTABLE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
+"""What may stand between quotation marks in a header as it is; a scope is made of nothing else (RFC 6749, 3.3)."""
 
 _MISSING: Final = {
     "bearer": "A bearer key is needed; who runs this server gives them out",
@@ -97,13 +97,18 @@ def prepare(
     def make(scopes: Mapping[str, frozenset[str]]) -> Doorkeeper:
         required = frozenset(asked.scopes) if isinstance(asked, JwtAuth) else frozenset()
         offered = required.union(*scopes.values())
-        if unsayable := sorted(name for name in offered if not _SCOPE.fullmatch(name)):
+        if unsayable := sorted(name for name in offered if not _QUOTABLE.fullmatch(name)):
             raise StartProblem(
                 f"not OAuth scopes: {', '.join(map(repr, unsayable))}",
                 "a scope holds no space, quotation mark or backslash",
             )
         issuers = (asked.issuer,) if isinstance(asked, JwtAuth) else ()
         url = endpoint(settings.public_url, settings.path)
+        if url is not None and not _QUOTABLE.fullmatch(url):
+            raise StartProblem(
+                "public_url under serve holds what no URL does",
+                "write other than ASCII as xn--… and %XX, as browsers do",
+            )
         resource = Resource(settings.path, url, settings.root_metadata, issuers, required, offered)
         return Doorkeeper(resource, proof(resource), _MISSING[asked.mode], probe)
 

@@ -5,6 +5,7 @@ keys        RFC 7517: {"keys": [{"kty", "kid", "use", "alg", …}]}
 """
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
@@ -221,7 +222,7 @@ async def _in_thread(work: Callable[[], Keys]) -> Keys:
             result = work()
         except Exception as error:  # noqa: BLE001 - raised where it is awaited
             result = error
-        if not loop.is_closed():
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
             loop.call_soon_threadsafe(settle, result)
 
     threading.Thread(target=run, name="issuer", daemon=True).start()
