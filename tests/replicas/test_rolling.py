@@ -6,6 +6,7 @@ nothing new, within `drain_delay`. nginx gives no lost request to another replic
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.replicas.fleet import Fleet, call, eventually, fleet, secret
+from tests.replicas.listening import Listener
 from tests.replicas.load import ASKING, TOOLS, Load
 from tests.serve.process import LEGACY, MODERN, make_bundle
 
@@ -47,8 +49,12 @@ def roll(running: Fleet, config: Mapping[str, Any] | None = None) -> None:
 def test_no_call_is_lost_while_every_replica_is_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bundle = make_bundle(tmp_path / "bundle", TOOLS)
     with fleet(tmp_path, bundle, 3, DRAIN, redis=False) as running, Load(running.front) as load:
-        assert load.reaches(50)
-        roll(running)
+        with contextlib.ExitStack() as stack:
+            listeners = [stack.enter_context(Listener(running.front)) for _ in range(3)]
+            assert load.reaches(50)
+            roll(running)
+            # Each stream got the message that ends it.
+            assert eventually(lambda: [listener.heard["end"] for listener in listeners] == [1] * 3)
         assert load.reaches(CALLS)
     with capsys.disabled():
         print(f"\nrolling over three replicas: {dict(load.done)} calls, {len(load.failed)} failed")

@@ -170,7 +170,7 @@ def bundle(library: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(bundle: Path) -> Iterator[HttpServer]:
     (bundle / "key").write_text(KEY, encoding="utf-8")
     auth = {"mode": "bearer", "keys": [{"file": str(bundle / "key")}]}
-    with http_server(bundle, {"serve": {"timeout": 1.0, "auth": auth}}) as running:
+    with http_server(bundle, {"serve": {"timeout": 0.5, "auth": auth}}) as running:
         yield running
 
 
@@ -198,13 +198,13 @@ def test_a_call_ends_in_time(server: HttpServer, era: str, name: str) -> None:
     result = tool(server, era, name)
     assert time.monotonic() - start < 5
     assert result["isError"] is True
-    assert text(result) == f"Error executing tool {name}: timed out after 1 s"
+    assert text(result) == f"Error executing tool {name}: timed out after 0.5 s"
 
 
 @pytest.mark.parametrize("era", [LEGACY, MODERN])
 def test_so_does_reading_a_resource(server: HttpServer, era: str) -> None:
     answer = call(server, era, "resources/read", uri="slow://x")
-    assert (answer["error"]["code"], answer["error"]["message"]) == (-32603, "timed out after 1 s")
+    assert (answer["error"]["code"], answer["error"]["message"]) == (-32603, "timed out after 0.5 s")
 
 
 def test_a_thread_that_does_not_come_back_is_lost_until_it_does(bundle: Path, tmp_path: Path) -> None:

@@ -17,15 +17,13 @@ import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from typing import Any, Final, Protocol
-from urllib.parse import urlsplit
 
 from mcp.server.subscriptions import InMemorySubscriptionBus, ServerEvent, SubscriptionBus
 from mcp.shared.subscriptions import event_from_wire, event_to_notification
 
 from mcp_tool.config import Config
-from mcp_tool.serve.problem import StartProblem
+from mcp_tool.serve import between
 
 KEPT: Final = 1000
 """Events that wait for Redis to come back, and entries that its stream holds for readers that were away."""
@@ -61,61 +59,6 @@ class Local(InMemorySubscriptionBus):
         yield
 
 
-@dataclass(frozen=True)
-class Connection:
-    """A client of the Redis that the replicas share; it connects when it is first used.
-
-    Attributes:
-        place: Host and port, for the log. The address itself may hold a password.
-    """
-
-    client: Any  # redis.asyncio.Redis, whose own types allow for every shape of answer at once
-    place: str
-
-
-def connect(config: Config) -> Connection | None:
-    """The shared Redis of a deployment; None where its config names none.
-
-    Raises:
-        StartProblem: The address is missing or none, or the package `redis` is not in this artifact.
-    """
-    if config.serve.events is None:
-        return None
-    url = config.serve.events.read()
-    if not url:
-        raise StartProblem(
-            f"the address of the shared Redis is not there: {config.serve.events}",
-            "give it a value, or remove [serve] events from the manifest",
-        )
-    try:
-        from redis.asyncio import Redis
-        from redis.asyncio.retry import Retry
-        from redis.backoff import NoBackoff
-    except ImportError:
-        raise StartProblem(
-            "[serve] events needs the package redis, which is not here",
-            'build again with [serve] events in the manifest, or add "redis" to the dependencies',
-        ) from None
-    try:
-        parts = urlsplit(url)
-        place = f"{parts.hostname or parts.path or 'localhost'}{f':{parts.port}' if parts.port else ''}"
-        client = Redis.from_url(
-            url,
-            protocol=2,  # one shape of answers in every version of the package
-            decode_responses=True,
-            socket_connect_timeout=2.0,
-            socket_timeout=2 * _WAIT,
-            socket_keepalive=True,
-            retry=Retry(NoBackoff(), 0),
-        )
-    except ValueError:
-        # The error's own text may quote the address, password and all.
-        raise StartProblem(
-            "the address of the shared Redis is not one", "write redis://[[user]:password@]host[:port][/database]"
-        ) from None
-    return Connection(client, place)
-
-
 def bus(config: Config, name: str) -> Bus:
     """The bus that a config asks for.
 
@@ -124,13 +67,13 @@ def bus(config: Config, name: str) -> Bus:
         name: The server's name, which tells deployments apart that nothing else does.
 
     Raises:
-        StartProblem: See `connect`.
+        StartProblem: See `between`.
     """
-    connection = connect(config) if config.serve.listen else None
-    if connection is None:
+    where = between.address(config) if config.serve.listen else None
+    if where is None:
         return Local()
     deployment = config.serve.probe.audience if config.serve.probe else f"{name}/{config.stage}"
-    return Shared(connection, f"mcp-tool:events:{deployment}")
+    return Shared(where, f"mcp-tool:events:{deployment}")
 
 
 class Shared:
@@ -140,9 +83,10 @@ class Shared:
     what was written twice because the answer to the first attempt was lost.
     """
 
-    def __init__(self, connection: Connection, stream: str) -> None:
-        self._redis = connection.client
-        self._place = connection.place
+    def __init__(self, where: between.Address, stream: str) -> None:
+        # One connection waits for what is new, another tells.
+        self._redis = between.client(where, connections=2, wait=2.0, patience=2 * _WAIT)
+        self._place = where.place
         self._stream = stream
         self._local = InMemorySubscriptionBus()
         self._own = uuid.uuid4().hex

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mcp_tool.config import Config, Rate
 from mcp_tool.principal import Principal
+from mcp_tool.serve import between
 from mcp_tool.serve.gates import SERVER_BUSY, Limiter, Refusal
 from mcp_tool.serve.problem import StartProblem
 
@@ -49,35 +50,14 @@ def limiter(config: Config, name: str) -> "Limiter | None":
         return None
     if not rate.shared:
         return Buckets(rate)
-    url = None if config.serve.events is None else config.serve.events.read()
-    if url is None:
+    where = between.address(config)
+    if where is None:
         raise StartProblem(
-            "the rate is shared between replicas, and the address of their Redis is not set",
-            "give serve.events its value, or count in each process with rate.shared = false",
+            "the rate is shared between replicas, and nothing says where their Redis is",
+            "set serve.events, or count in each process with rate.shared = false",
         )
-    return Shared(rate, connect(url), f"mcp-tool:{name}:{config.stage}:rate:")
-
-
-def connect(url: str) -> "Redis":
-    """A client of the Redis at `url`; it connects when it is first asked.
-
-    Raises:
-        StartProblem: The client is not installed, or the address is none.
-    """
-    try:
-        from redis.asyncio import BlockingConnectionPool, Redis
-    except ImportError:
-        raise StartProblem(
-            "counting across replicas needs the package redis", "install mcp-tool-runtime[redis]"
-        ) from None
-    try:
-        pool = BlockingConnectionPool.from_url(
-            url, max_connections=32, timeout=ANSWER, socket_timeout=ANSWER, socket_connect_timeout=ANSWER
-        )
-    except ValueError:
-        # Not the address itself: it may hold a password.
-        raise StartProblem("the address of Redis is no redis:// address", "mend serve.events") from None
-    return Redis(connection_pool=pool)
+    redis = between.client(where, connections=32, wait=ANSWER, patience=ANSWER)
+    return Shared(rate, redis, f"mcp-tool:{name}:{config.stage}:rate:")
 
 
 def caller(principal: Principal, address: str) -> str:
