@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from ipaddress import ip_network
 
 import pytest
 
+from mcp_tool.serve.gates import Platform
 from mcp_tool.serve.proxies import Proxies
+from tests.serve.test_shell import bench
 
 
 class TestProxies:
@@ -62,3 +65,34 @@ class TestProxies:
         raw = [(name.encode(), value.encode()) for name, value in sent]
         found = Proxies([ip_network("10.0.0.0/8")]).origin(peer, dict(raw), raw)
         assert (found.scheme, found.host) == expected
+
+
+class TestPlatform:
+    """Where the platform in front says what no client can forge."""
+
+    SAID = Platform("abc.lambda-url.test", "https", "192.0.2.9")
+
+    def test_its_name_is_ours_and_its_word_goes_before_the_headers(self) -> None:
+        made = bench({"trusted_proxies": ["127.0.0.0/8"]})
+        sent = {"host": "abc.lambda-url.test", "x-forwarded-for": "6.6.6.6"}
+        assert asyncio.run(made.ask(sent=sent, platform=self.SAID)).status == 200
+        assert made.inner.scopes[0]["scheme"] == "https"
+        assert made.seen[0].address == "192.0.2.9"
+
+    def test_another_name_is_not(self) -> None:
+        assert asyncio.run(bench().ask(sent={"host": "evil.test"}, platform=self.SAID)).status == 421
+        assert asyncio.run(bench().ask(sent={"host": "abc.lambda-url.test"})).status == 421
+
+
+def test_what_a_trusted_proxy_says_reaches_the_inside() -> None:
+    made = bench({"trusted_proxies": ["127.0.0.0/8"]})
+    sent = {
+        "host": "10.0.0.7",
+        "x-forwarded-host": "pub.test",
+        "x-forwarded-for": "1.1.1.1",
+        "x-forwarded-proto": "https",
+    }
+    assert asyncio.run(made.ask(sent=sent)).status == 200
+    (scope,) = made.inner.scopes
+    assert (scope["client"], scope["scheme"], made.seen[0].address) == (("1.1.1.1", 0), "https", "1.1.1.1")
+    assert asyncio.run(bench().ask(sent=sent)).status == 421

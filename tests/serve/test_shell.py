@@ -359,32 +359,20 @@ class TestLife:
         assert (told.status, json.loads(told.body)["reasons"]) == (503, ["draining"])
 
 
-class TestPlatform:
-    """Where the platform in front says what no client can forge."""
+def test_a_connection_that_the_client_has_reset_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    """What uvloop raises then, as its `UVHandle._ensure_alive` words it."""
 
-    SAID = Platform("abc.lambda-url.test", "https", "192.0.2.9")
+    async def send(message: Message) -> None:
+        raise RuntimeError(
+            f"unable to perform operation on <TCPTransport> for {message['type']}; the handler is closed"
+        )
 
-    def test_its_name_is_ours_and_its_word_goes_before_the_headers(self) -> None:
-        made = bench({"trusted_proxies": ["127.0.0.0/8"]})
-        sent = {"host": "abc.lambda-url.test", "x-forwarded-for": "6.6.6.6"}
-        assert asyncio.run(made.ask(sent=sent, platform=self.SAID)).status == 200
-        assert made.inner.scopes[0]["scheme"] == "https"
-        assert made.seen[0].address == "192.0.2.9"
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"{}", "more_body": False}
 
-    def test_another_name_is_not(self) -> None:
-        assert asyncio.run(bench().ask(sent={"host": "evil.test"}, platform=self.SAID)).status == 421
-        assert asyncio.run(bench().ask(sent={"host": "abc.lambda-url.test"})).status == 421
-
-
-def test_what_a_trusted_proxy_says_reaches_the_inside() -> None:
-    made = bench({"trusted_proxies": ["127.0.0.0/8"]})
-    sent = {
-        "host": "10.0.0.7",
-        "x-forwarded-host": "pub.test",
-        "x-forwarded-for": "1.1.1.1",
-        "x-forwarded-proto": "https",
-    }
-    assert asyncio.run(made.ask(sent=sent)).status == 200
-    (scope,) = made.inner.scopes
-    assert (scope["client"], scope["scheme"], made.seen[0].address) == (("1.1.1.1", 0), "https", "1.1.1.1")
-    assert asyncio.run(bench().ask(sent=sent)).status == 421
+    made = bench()
+    head = [(b"host", b"localhost")]
+    scope: Scope = {"type": "http", "method": "POST", "path": "/mcp", "headers": head, "client": None}
+    asyncio.run(made.shell(scope, receive, send))
+    assert made.seen[0].outcome == "gone"
+    assert caplog.records == []

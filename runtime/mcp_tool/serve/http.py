@@ -14,7 +14,7 @@ import socket
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import FrameType
-from typing import cast
+from typing import Literal, cast
 
 import uvicorn
 from sse_starlette.sse import AppStatus
@@ -242,7 +242,7 @@ async def serve(
     config = uvicorn.Config(
         shell,
         loop="none",
-        http="httptools" if importlib.util.find_spec("httptools") else "h11",
+        http=_protocol(settings.max_body),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -256,9 +256,23 @@ async def serve(
     async with lifespan:
         server = _Uvicorn(config, shell, close_listens, ready, handed_over=handed_over)
         keep_out(sockets)
+        logging.getLogger("uvicorn.error").addFilter(_is_news)
         with watching():
             await server.serve(sockets=list(sockets))
         return server.exit_code
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Not that an answer did not reach its end: the client left, or the shell has told why."""
+    return "without completing response" not in record.getMessage()
+
+
+def _protocol(max_body: int) -> "type[asyncio.Protocol] | Literal['h11']":
+    if not importlib.util.find_spec("httptools"):
+        return "h11"
+    from mcp_tool.serve.http_protocol import bounded
+
+    return bounded(max_body)
 
 
 def new_loop() -> asyncio.AbstractEventLoop:

@@ -151,7 +151,13 @@ class Shell:
                     # This connection will be closed soon: whoever is told connects anew and loses no request on it.
                     headers = [*(pair for pair in headers if pair[0] != b"connection"), _CLOSE]
                 message = {**message, "headers": headers}
-            await send(message)
+            try:
+                await send(message)
+            except RuntimeError as error:
+                # uvloop says so of a connection that the client has reset; asyncio says nothing.
+                if "is closed" not in str(error):
+                    raise
+                record.outcome = "gone"
 
         _note_head(record, read)
         try:
