@@ -10,8 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from mcp_tool.serve.log import encode
 from mcp_tool.serve.log_file import LogFile
 from mcp_tool.serve.log_writer import Writer
+
+
+def line(document: dict[str, object]) -> bytes:
+    return json.dumps(document).encode()
 
 
 class TestWriter:
@@ -19,7 +24,7 @@ class TestWriter:
         read, write = os.pipe()
         writer = Writer(write)
         for number in range(500):
-            writer.write(json.dumps({"n": number, "text": "x" * 1000}))
+            writer.write(line({"n": number, "text": "x" * 1000}))
         assert not writer.flush(0.05)
         found: list[bytes] = []
         with os.fdopen(read, "rb") as source:
@@ -27,7 +32,7 @@ class TestWriter:
             reader.start()
             assert writer.flush(20)
             for number in range(500, 600):
-                writer.write(json.dumps({"n": number, "text": "y" * 10_000}))
+                writer.write(line({"n": number, "text": "y" * 10_000}))
             assert writer.flush(20)
             os.close(write)
             reader.join(20)
@@ -36,7 +41,7 @@ class TestWriter:
 
     def test_a_line_is_there_at_once_where_there_is_room(self) -> None:
         read, write = os.pipe()
-        Writer(write).write("at once")
+        Writer(write).write(b"at once")
         os.set_blocking(read, False)
         assert os.read(read, 100) == b"at once\n"
         os.close(read)
@@ -47,7 +52,7 @@ class TestWriter:
         os.set_blocking(write, False)
         writer = Writer(write)
         for number in range(300):
-            writer.write(json.dumps({"n": number, "text": "x" * 3000}))
+            writer.write(line({"n": number, "text": "x" * 3000}))
         found: list[bytes] = []
         with os.fdopen(read, "rb") as source:
             reader = threading.Thread(target=lambda: found.extend(source))
@@ -62,7 +67,7 @@ class TestWriter:
         os.close(read)
         writer = Writer(write)
         for _ in range(10):
-            writer.write("for nobody")
+            writer.write(b"for nobody")
         assert writer.lost == 10
         assert writer.flush(0)
         os.close(write)
@@ -71,10 +76,10 @@ class TestWriter:
         read, write = os.pipe()
         writer = Writer(write)
         for number in range(200):
-            writer.write(f"{number} {'x' * 1000}")
+            writer.write(f"{number} {'x' * 1000}".encode())
         child = os.fork()
         if child == 0:
-            writer.write("from the child" + "y" * 3000)
+            writer.write(b"from the child" + b"y" * 3000)
             writer.flush(20)
             os._exit(0)
         found: list[bytes] = []
@@ -90,7 +95,7 @@ class TestWriter:
 
     def test_letters_that_are_none_are_written_all_the_same(self) -> None:
         read, write = os.pipe()
-        Writer(write).write(json.dumps({"text": "\ud800 ö"}, ensure_ascii=False))
+        Writer(write).write(encode({"text": "\ud800 ö"}))
         assert json.loads(os.read(read, 100)) == {"text": "\ud800 ö"}
         os.close(read)
         os.close(write)
@@ -99,7 +104,7 @@ class TestWriter:
 def _fill(path: Path, name: str, lines: int, size: int, files: int) -> None:
     file = LogFile(path, size, files)
     for number in range(lines):
-        assert file.write(json.dumps({"from": name, "n": number, "text": "x" * 100}))
+        assert file.write(line({"from": name, "n": number, "text": "x" * 100}))
 
 
 class TestLogFile:
@@ -131,9 +136,9 @@ class TestLogFile:
     def test_moved_away_it_is_begun_anew(self, tmp_path: Path) -> None:
         path = tmp_path / "audit.log"
         file = LogFile(path)
-        assert file.write("first")
+        assert file.write(b"first")
         path.rename(tmp_path / "elsewhere")
-        assert file.write("second")
+        assert file.write(b"second")
         assert path.read_text(encoding="utf-8") == "second\n"
         file.close()
 
@@ -141,7 +146,7 @@ class TestLogFile:
         if not Path("/dev/full").exists():
             pytest.skip("this system has no /dev/full")
         file = LogFile(Path("/dev/full"))
-        assert not file.write("no room")
+        assert not file.write(b"no room")
         assert file.failed == 1
 
     def test_a_link_in_its_place_is_not_followed(self, tmp_path: Path) -> None:

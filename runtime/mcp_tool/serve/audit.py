@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from mcp_tool.record import Record
+from mcp_tool.serve import log
 from mcp_tool.serve.log_file import LogFile
 from mcp_tool.serve.redact import Redaction
 
@@ -109,11 +110,17 @@ class Audit:
 
     def _digest(self, redaction: Redaction, arguments: Mapping[str, Any]) -> str:
         try:
-            text = json.dumps(redaction(arguments), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-            found = hmac.digest(self._key, text.encode("utf-8", "backslashreplace"), "sha256").hex()
-        except (TypeError, ValueError, RecursionError):
+            found = hmac.digest(self._key, _canonical(redaction(arguments)), "sha256").hex()
+        except (TypeError, ValueError):
             return ""  # not JSON, so not from a client
         return f"hmac-sha256:{self._key_name}:{found}"
+
+
+_ordered = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+
+
+def _canonical(value: Any) -> bytes:
+    return _ordered(value).encode("utf-8", "backslashreplace")
 
 
 class FileSink:
@@ -136,7 +143,7 @@ class FileSink:
 
     def __call__(self, entry: Mapping[str, Any]) -> None:
         """Append one entry."""
-        if not self._file.write(json.dumps(entry, ensure_ascii=False)):
+        if not self._file.write(log.encode(entry)):
             if time.monotonic() - self._complained > _COMPLAIN:
                 self._complained = time.monotonic()
                 logger.error("the audit file takes no more entries; %d are missing", self._file.failed)

@@ -17,6 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import pydantic_core
+
 from mcp_tool.config import Log
 from mcp_tool.record import CURRENT, Record
 from mcp_tool.serve.log_file import LogFile, stdio_file
@@ -35,7 +37,17 @@ _RARE: Final = 60.0
 
 logger = logging.getLogger("mcp_tool.serve")
 
-_encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
+
+def encode(document: Mapping[str, Any]) -> bytes:
+    """A document as one line of JSON, without its end; what JSON has no words for is written as text.
+
+    pydantic's encoder takes a third of the time of the standard library's, which writes what the other refuses:
+    letters that are none.
+    """
+    try:
+        return pydantic_core.to_json(document, fallback=str, inf_nan_mode="null")
+    except ValueError:
+        return json.dumps(document, ensure_ascii=False, default=str).encode("utf-8", "backslashreplace")
 
 
 class _Outlet:
@@ -47,7 +59,7 @@ class _Outlet:
         self.common: Mapping[str, Any] = {}
         self.scrub: Callable[[str], str] = str
 
-    def write(self, line: str) -> None:
+    def write(self, line: bytes) -> None:
         if self.writer is not None:
             self.writer.write(line)
         if self.file is not None:
@@ -57,37 +69,34 @@ class _Outlet:
 _OUT = _Outlet()
 
 
-class JsonLines(logging.Formatter):
-    """What is logged through `logging`, as one line of JSON; secrets are blotted out."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The record as one line of JSON; fields come from `extra={"fields": {…}}`."""
-        document: dict[str, Any] = {
-            "ts": round(record.created, 3),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "msg": _OUT.scrub(record.getMessage()),
-            **_OUT.common,
-        }
-        request = CURRENT.get()
-        if request is not None:
-            document.update(_identity(request))
-        fields = getattr(record, "fields", None)
-        if isinstance(fields, Mapping):
-            document.update({str(key): _scrubbed(value) for key, value in fields.items()})
-        if record.exc_info and record.exc_info[1] is not None:
-            document["traceback"] = _OUT.scrub("".join(traceback.format_exception(record.exc_info[1])))
-        return _encode(document)
-
-
 class _Handler(logging.Handler):
-    """Hands every record on as a line."""
+    """Writes what is logged through `logging`."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            _OUT.write(self.format(record))
+            _OUT.write(encode(_document(record)))
         except Exception:  # noqa: BLE001 - as logging itself does: what cannot be logged ends nobody's call
             self.handleError(record)
+
+
+def _document(record: logging.LogRecord) -> dict[str, Any]:
+    """The line of a record, secrets blotted out; fields come from `extra={"fields": {…}}`."""
+    document: dict[str, Any] = {
+        "ts": round(record.created, 3),
+        "level": record.levelname.lower(),
+        "logger": record.name,
+        "msg": _OUT.scrub(record.getMessage()),
+        **_OUT.common,
+    }
+    request = CURRENT.get()
+    if request is not None:
+        document.update(_identity(request))
+    fields = getattr(record, "fields", None)
+    if isinstance(fields, Mapping):
+        document.update({str(key): _scrubbed(value) for key, value in fields.items()})
+    if record.exc_info and record.exc_info[1] is not None:
+        document["traceback"] = _OUT.scrub("".join(traceback.format_exception(record.exc_info[1])))
+    return document
 
 
 class _Rarely(logging.Filter):
@@ -110,9 +119,7 @@ def configure(level: str) -> None:
     """Send every logger of the process to standard error as JSON, from `level` up."""
     _OUT.writer = Writer(2)
     atexit.register(flush)
-    handler = _Handler()
-    handler.setFormatter(JsonLines())
-    logging.basicConfig(handlers=[handler], level=_LEVELS[level], force=True)
+    logging.basicConfig(handlers=[_Handler()], level=_LEVELS[level], force=True)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.DEBUG if level == "debug" else logging.WARNING)
     logging.captureWarnings(capture=True)
@@ -146,7 +153,7 @@ def keep(path: Path, settings: Log) -> None:
 
 def line(document: Mapping[str, Any]) -> None:
     """Write a document that is ready, whatever the level: what the audit stream and a failed start have to say."""
-    _OUT.write(_encode(document))
+    _OUT.write(encode(document))
 
 
 def info(message: str, **fields: Any) -> None:
@@ -181,13 +188,13 @@ def request(record: Record) -> None:
     }
     document.update({key: value for key, value in known.items() if value})
     document["duration_ms"] = round(record.seconds * 1000, 1)
-    _OUT.write(_encode(document))
+    _OUT.write(encode(document))
 
 
 def kept(document: Mapping[str, Any]) -> None:
     """A document for the file alone: standard error has it."""
     if _OUT.file is not None:
-        _OUT.file.write(_encode(document))
+        _OUT.file.write(encode(document))
 
 
 def lost() -> int:
@@ -226,6 +233,7 @@ class Stopwatch:
 __all__ = [
     "configure",
     "describe",
+    "encode",
     "flush",
     "info",
     "keep",

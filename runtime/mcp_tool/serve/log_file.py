@@ -47,9 +47,9 @@ class LogFile:
         self._descriptor, self._inode = self._opened()
         self.failed = 0
 
-    def write(self, line: str) -> bool:
+    def write(self, line: bytes) -> bool:
         """Append a line; its end is added here. False, and counted as failed, where the system does not take it."""
-        data = line.encode("utf-8", "backslashreplace") + b"\n"
+        data = line + b"\n"
         try:
             self._follow(len(data))
             if os.write(self._descriptor, data) == len(data):

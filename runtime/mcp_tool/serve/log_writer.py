@@ -55,9 +55,9 @@ class Writer:
                 self._poll = select.poll()
                 self._poll.register(self._descriptor, select.POLLOUT)
 
-    def write(self, line: str) -> None:
+    def write(self, line: bytes) -> None:
         """Write a line; its end is added here. Never blocks, never raises."""
-        data = line.encode("utf-8", "backslashreplace") + b"\n"
+        data = line + b"\n"
         with self._lock:
             if not self._waiting and self._takes(len(data)):
                 data = self._put(data)
