@@ -23,6 +23,8 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from tests import real_parts
 
 CLIENT, SECRET = "the:client", "s3cr&t with/odd:signs+="
+PLAIN_CLIENT, PLAIN_SECRET = "plain-client", "plain-secret-0123456789"
+"""For clients that do not encode what they send by HTTP Basic, as RFC 6749 (section 2.3.1) has it."""
 
 
 @dataclass(frozen=True)
@@ -175,7 +177,8 @@ def real_issuer(folder: Path, *keys: Key, port: int = 0) -> Iterator[str]:
     if not modules.exists():
         modules.symlink_to(real_parts.node_modules())
     published = json.dumps([one.jwk(private=True) for one in keys])
-    line = [str(real_parts.node22()), str(script), str(port), published, CLIENT, SECRET]
+    clients = json.dumps({CLIENT: SECRET, PLAIN_CLIENT: PLAIN_SECRET})
+    line = [str(real_parts.node22()), str(script), str(port), published, clients]
     with (folder / "issuer.log").open("ab") as log:
         process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=log)
     try:

@@ -1,9 +1,10 @@
-// oidc-provider 9: node issuer_real.mjs PORT KEYS CLIENT SECRET; says its address on standard output once it answers.
+// oidc-provider 9: node issuer_real.mjs PORT KEYS CLIENTS; says its address on standard output once it answers.
+// CLIENTS is a JSON object of secrets by client.
 // Anybody who is a client may have a token for any resource, with the scopes that it asks for.
 import http from "node:http";
 import Provider from "oidc-provider";
 
-const [port, keys, client, secret] = process.argv.slice(2);
+const [port, keys, clients] = process.argv.slice(2);
 const scopes = "notes:read notes:write";
 const server = http.createServer();
 server.listen(Number(port), "127.0.0.1", () => {
@@ -11,16 +12,14 @@ server.listen(Number(port), "127.0.0.1", () => {
   const provider = new Provider(issuer, {
     jwks: { keys: JSON.parse(keys) },
     scopes: scopes.split(" "),
-    clients: [
-      {
-        client_id: client,
-        client_secret: secret,
-        grant_types: ["client_credentials"],
-        redirect_uris: [],
-        response_types: [],
-        scope: scopes,
-      },
-    ],
+    clients: Object.entries(JSON.parse(clients)).map(([client_id, client_secret]) => ({
+      client_id,
+      client_secret,
+      grant_types: ["client_credentials"],
+      redirect_uris: [],
+      response_types: [],
+      scope: scopes,
+    })),
     features: {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,7 +21,8 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
 
 from mcp_packager.verify.token import ClientCredentials, fetch_token
-from tests.serve.issuer import CLIENT, SECRET, issuer, key, real_issuer
+from tests import real_parts
+from tests.serve.issuer import CLIENT, PLAIN_CLIENT, PLAIN_SECRET, SECRET, issuer, key, real_issuer
 from tests.serve.process import ENVELOPE, JSON, LEGACY, MODERN, HttpServer, http_server, make_bundle
 
 pytestmark = [pytest.mark.real("node22"), pytest.mark.real("node-modules")]
@@ -209,6 +211,18 @@ def test_the_sdks_own_client_logs_in_and_asks_for_more(server: HttpServer, login
             assert set((storage.tokens.scope or "").split()) == {"notes:read", "notes:write"}
 
     asyncio.run(story())
+
+
+@pytest.mark.parametrize("kind", ["sdk", "client"])
+def test_typescripts_clients_log_in_and_ask_for_more(server: HttpServer, login: str, tmp_path: Path, kind: str) -> None:
+    script = tmp_path / "issuer_client.mjs"
+    script.write_bytes((Path(__file__).parent / script.name).read_bytes())
+    (tmp_path / "node_modules").symlink_to(real_parts.node_modules())
+    line = [str(real_parts.node22()), str(script), kind, server.url, login, PLAIN_CLIENT, PLAIN_SECRET]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    first = ["notes:read"] if kind == "client" else ["notes:read", "notes:write"]
+    assert json.loads(done.stdout) == {"scopes": first, "written": "written"}
 
 
 def test_an_issuer_that_comes_late_and_changes_its_keys(tmp_path: Path) -> None:
