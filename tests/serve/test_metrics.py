@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import http.client
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -152,6 +154,35 @@ def test_an_address_in_use_is_waited_for(another: Path, tmp_path: Path) -> None:
             wait_for(lambda: [line for line in server.lines() if line["msg"] == "serving metrics"] or None)
             assert new.value("mcp_server_ready") == 1
             assert len([line for line in server.lines() if "cannot be served" in line["msg"]]) == 1
+
+
+def test_a_child_that_a_tool_forks_does_not_keep_the_port(another: Path) -> None:
+    source = (another / "app" / "server.py").read_text(encoding="utf-8")
+    forks = """
+import os
+
+
+@tool
+def fork(seconds: float) -> int:
+    \'\'\'Leave a child behind.\'\'\'
+    child = os.fork()
+    if child == 0:
+        time.sleep(seconds)
+        os._exit(0)
+    return child
+"""
+    (another / "app" / "server.py").write_text(source + forks, encoding="utf-8")
+    with watched(another, KINDS[0], METRICS) as old:
+        port = int(old.metrics_url().rpartition(":")[2])
+        child = old.call("fork", {"seconds": 60})["result"]["structuredContent"]["result"]
+        try:
+            assert old.server.stop() == 0
+            with socket.socket() as new:
+                new.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                new.bind(("127.0.0.1", port))
+                new.listen()
+        finally:
+            os.kill(child, signal.SIGKILL)
 
 
 def test_without_a_port_nothing_is_counted_and_nothing_listens(another: Path) -> None:

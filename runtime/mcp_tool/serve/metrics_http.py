@@ -9,6 +9,8 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Final
 
+from mcp_tool.serve import http_forks
+
 logger = logging.getLogger("mcp_tool.serve")
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -54,6 +56,7 @@ async def _serve(host: str, port: int, text: Callable[[], str]) -> None:
                 logger.warning("metrics cannot be served on %s port %d yet: %s", host, port, error.strerror or error)
             told = True
             await asyncio.sleep(RETRY)
+    http_forks.keep_out(server.sockets)
     bound = server.sockets[0].getsockname()
     logger.info("serving metrics", extra={"fields": {"host": bound[0], "port": bound[1]}})
     try:
