@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -29,6 +30,7 @@ _PUSHES: Final[Mapping[str, str]] = MappingProxyType(
 )
 """By method or class of ``mcp`` 2 and of FastMCP 2 to 4: the request that it sends to the client."""
 
+_WORDS: Final = re.compile("|".join(rf"\b{word}\b" for word in _PUSHES).encode())
 _CONTEXTS: Final = frozenset({"Context", "ServerSession", "RequestContext", "ServerRequestContext"})
 _FUNCTIONS: Final = "mcp.server.elicitation."
 _QUESTIONS: Final[Mapping[str, int]] = MappingProxyType(
@@ -53,14 +55,16 @@ class Push:
 
 def pushes(files: AuthorFiles) -> tuple[Push, ...]:
     """Every request to the client that a wrapped server's source makes, in the order of files and lines."""
-    modules = tuple(_parsed(files))
+    # Most servers ask nothing: what holds none of the words is not parsed.
+    if not any(_WORDS.search(file.read()) for file in files.files if file.path.endswith(".py")):
+        return ()
+    modules = tuple((file, tree, _Names.of(tree)) for file, tree in _parsed(files))
     # A module that is handed a context and imports no library belongs to the server of its project.
-    every = [name for _, tree in modules for name in _Names.of(tree).imported.values()]
-    library = next((found for found in _LIBRARIES if any(_top(name) == found for name in every)), _LIBRARIES[-1])
+    used = {names.library for _, _, names in modules}
+    library = next((found for found in _LIBRARIES if found in used), _LIBRARIES[-1])
     return tuple(
         Push(file, node.lineno, ast.unparse(node), method, names.library or library)
-        for file, tree in modules
-        for names in (_Names.of(tree),)
+        for file, tree, names in modules
         for node, method in sorted(_pushed(tree, names), key=lambda found: (found[0].lineno, found[0].col_offset))
     )
 
