@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import redis
 
 from tests.replicas.fleet import Endpoint, Fleet, Replica, call, eventually, fleet
 from tests.replicas.listening import PROMPTS, TOOLS, Listener
@@ -59,6 +60,30 @@ def test_nothing_is_lost_or_heard_twice_when_the_connection_breaks(three: Fleet)
             announce(replica, PROMPTS)
         assert all_hear(listeners, PROMPTS, 3)
         assert [listener.heard[TOOLS] for listener in listeners] == [5] * 3
+
+
+def test_what_is_written_twice_is_heard_once_and_what_nobody_understands_is_passed_over(three: Fleet) -> None:
+    """A replica that lost the answer to what it wrote writes it again; another release may write what this one does
+    not know."""
+    assert three.redis is not None
+    with listening(*three.replicas) as listeners, redis.Redis.from_url(three.redis.url) as client:
+        announce(three.replicas[0], TOOLS)
+        assert all_hear(listeners, TOOLS, 1)
+        (stream,) = client.keys("mcp-tool:events:*")
+        ((_, written),) = client.xrevrange(stream, count=1)
+        client.xadd(stream, written)
+        client.xadd(stream, {"from": "somebody", "count": "1", "event": "{"})
+        client.xadd(
+            stream, {"from": "somebody", "count": "x", "event": '{"method": "notifications/tools/list_changed"}'}
+        )
+        client.xadd(stream, {"from": "somebody", "count": "2", "event": '{"method": "notifications/of/tomorrow"}'})
+        client.xadd(stream, {"another": "shape"})
+        for replica in three.replicas:
+            announce(replica, PROMPTS)
+        assert all_hear(listeners, PROMPTS, 3)
+        assert [listener.heard[TOOLS] for listener in listeners] == [1] * 3
+        # A tool that was removed leaves nothing behind for ever.
+        assert 0 < client.ttl(stream) <= 3600
 
 
 def warnings(replica: Replica) -> list[str]:
