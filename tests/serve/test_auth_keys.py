@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import hmac
 import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
+from mcp.client.auth import OAuthClientProvider, OAuthFlowError, TokenStorage
+from mcp.shared.auth import OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
+from pydantic import AnyUrl
 
 from mcp_packager.verify import probe_token
 from mcp_tool.config import Probe, SecretRef
 from mcp_tool.principal import Principal
 from mcp_tool.serve.auth.probe import ProbeKey
 from mcp_tool.serve.auth.shown import Denied, token
+from tests.serve.issuer import text
 from tests.serve.process import ENVELOPE, JSON, LEGACY, MODERN, HttpServer, command, http_server, make_bundle, message
 
 SOURCE = '''
@@ -212,6 +219,34 @@ def test_metadata_is_for_everybody(server: HttpServer) -> None:
         assert headers["content-type"] == "application/json"
 
 
+class Nothing(TokenStorage):
+    """What an SDK keeps for a client that never got anything."""
+
+    async def get_tokens(self) -> OAuthToken | None:
+        return None
+
+    async def set_tokens(self, tokens: OAuthToken) -> None:
+        raise AssertionError("nobody gives tokens")
+
+    async def get_client_info(self) -> OAuthClientInformationFull | None:
+        return None
+
+    async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:
+        raise AssertionError("nobody registers here")
+
+
+def test_a_client_that_would_log_in_is_told_what_it_needs(server: HttpServer) -> None:
+    wants = OAuthClientMetadata(redirect_uris=[AnyUrl("http://localhost:1/callback")])
+    provider = OAuthClientProvider(server.url, wants, Nothing())
+
+    async def story() -> None:
+        async with httpx2.AsyncClient(auth=provider, trust_env=False) as http:
+            await http.post(server.url, json={})
+
+    with pytest.raises(OAuthFlowError, match="A bearer key is needed"):
+        asyncio.run(story())
+
+
 def test_a_key_is_changed_for_a_new_one(bundle: Path, tmp_path: Path) -> None:
     rotating = make_bundle(tmp_path / "bundle", SOURCE)
     both = {"serve": {"auth": {"mode": "bearer", "keys": [{"env": "NEW"}, {"env": "OLD"}]}}}
@@ -294,12 +329,8 @@ def test_clocks_may_differ_by_half_a_minute(now: float, good: bool) -> None:
 
 
 def signed(payload: bytes, key: bytes = VECTOR_KEY) -> str:
-    import base64
-    import hmac
-
-    text = "mcp-pack-probe." + base64.urlsafe_b64encode(payload).rstrip(b"=").decode()
-    mark = hmac.new(key, text.encode(), hashlib.sha256).digest()
-    return text + "." + base64.urlsafe_b64encode(mark).rstrip(b"=").decode()
+    unsigned = f"mcp-pack-probe.{text(payload)}"
+    return f"{unsigned}.{text(hmac.new(key, unsigned.encode(), hashlib.sha256).digest())}"
 
 
 @pytest.mark.parametrize(
@@ -329,8 +360,8 @@ def test_a_token_that_was_touched_is_not_believed() -> None:
     for place in range(len("mcp-pack-probe."), len(good)):
         other = good[:place] + ("A" if good[place] != "A" else "B") + good[place + 1 :]
         assert probe(1_800_000_001)(other) is Denied.INVALID
-    for text in ("mcp-pack-probe.", "mcp-pack-probe..", good + "=", good + ".", good[:-1], good + "A" * 2000):
-        assert probe(1_800_000_001)(text) is Denied.INVALID
+    for other in ("mcp-pack-probe.", "mcp-pack-probe..", good + "=", good + ".", good[:-1], good + "A" * 2000):
+        assert probe(1_800_000_001)(other) is Denied.INVALID
     for payload in (b"", b"[" * 500, b"\xff", b"{}"):
         assert probe(1_800_000_001)(signed(payload)) is Denied.INVALID
 

@@ -82,9 +82,7 @@ class Doorkeeper:
         return self.resource.forbidden(scope, headers, scopes)
 
 
-def prepare(
-    config: Config, asked: BearerAuth | JwtAuth | IamAuth
-) -> Callable[[Mapping[str, frozenset[str]]], Doorkeeper]:
+def prepare(config: Config, asked: Asked) -> Callable[[Mapping[str, frozenset[str]]], Doorkeeper]:
     """What makes the doorkeeper, once it is known which scopes each tool asks for; keys are read now.
 
     Raises:
@@ -107,7 +105,7 @@ def prepare(
         if url is not None and not _QUOTABLE.fullmatch(url):
             raise StartProblem(
                 "public_url under serve holds what no URL does",
-                "write other than ASCII as xn--… and %XX, as browsers do",
+                "write signs beyond ASCII as xn--… and %XX",
             )
         resource = Resource(settings.path, url, settings.root_metadata, issuers, required, offered)
         return Doorkeeper(resource, proof(resource), _MISSING[asked.mode], probe)

@@ -1,9 +1,10 @@
 """This server as an OAuth protected resource: its URL, its metadata (RFC 9728), and its challenges (RFC 6750, 9728).
 
 Metadata is there in every mode. With static keys it names no authorization server, which RFC 9728 (section 2) allows
-and which is the truth: there is none. The SDKs' OAuth clients find nothing to log in to either way and say so (the
-Python SDK 2.3 refuses a document without one, TypeScript's 1.32 tries the server's own origin, and both then miss an
-authorization server's metadata at that origin); clients that were given the key never look.
+and which is the truth: there is none. An OAuth client that was not given the key then takes this server's own origin
+for one (so do the SDKs, Python 2.3 and TypeScript 1.32, with a document of this kind and without any), tries to
+register there, and shows its user the refusal, which says that a key is needed and from whom. Clients that were given
+the key never look.
 """
 
 import json
