@@ -142,6 +142,25 @@ def _answers(server: HttpServer) -> bool:
         return False
 
 
+def test_a_log_that_nobody_reads_does_not_keep_the_server(tmp_path: Path) -> None:
+    bundle = make_bundle(tmp_path / "bundle", APP)
+    process = subprocess.Popen(command(bundle), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        server = StdioServer(process)
+        server.initialize()
+        for number in range(20):
+            server.call("told", {"text": "x" * 20_000}, number)
+            assert server.receive()["result"]["isError"] is False
+        server.stdin.close()
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            assert pipe is not None
+            pipe.close()
+
+
 @pytest.mark.parametrize("end", ["os._exit(3)", "os.kill(os.getpid(), signal.SIGKILL)", "ctypes.string_at(0)"])
 def test_a_crash_loses_no_line(tmp_path: Path, end: str) -> None:
     source = f'''

@@ -10,7 +10,6 @@ author's code logs during a request has its `request_id` and `trace_id`.
 import atexit
 import json
 import logging
-import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -204,7 +203,6 @@ def lost() -> int:
 
 def flush(seconds: float = _AT_EXIT) -> None:
     """Wait until what was logged is written, but no longer than that."""
-    sys.stderr.flush()
     if _OUT.writer is not None:
         _OUT.writer.flush(seconds)
 

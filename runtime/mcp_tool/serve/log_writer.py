@@ -67,13 +67,17 @@ class Writer:
     def flush(self, seconds: float) -> bool:
         """Wait until everything is written, but no longer than that; whether it is."""
         end = time.monotonic() + seconds
-        with self._lock:
+        if not self._lock.acquire(timeout=seconds):
+            return False
+        try:
             while self._waiting:
                 left = end - time.monotonic()
                 if left <= 0:
                     return False
                 self._more.wait(left)
-        return True
+            return True
+        finally:
+            self._lock.release()
 
     def _takes(self, size: int) -> bool:
         """Whether that many bytes can be written now without waiting."""
