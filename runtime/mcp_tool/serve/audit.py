@@ -148,7 +148,8 @@ class FileSink:
                 self._complained = time.monotonic()
                 logger.error("the audit file takes no more entries; %d are missing", self._file.failed)
             return
-        self._written.set()
+        if not self._written.is_set():  # what is set already is cleared before the sync, which then has this entry too
+            self._written.set()
         if self._thread is None:
             self._thread = threading.Thread(target=self._sync, name="audit", daemon=True)
             self._thread.start()
