@@ -25,6 +25,12 @@ def containers(pack: Pack, kind: str | None = None) -> list[dict[str, Any]]:
     return [each for each in found if kind is None or key_of(each["Labels"]).kind == kind]
 
 
+def _images_of_nobody(api: Any) -> list[str]:
+    """Images of the suite's tool that no container is made of; those of another stage are that stage's."""
+    used = {each["ImageID"] for each in api.containers(all=True)}
+    return [each["RepoTags"][0] for each in api.images(name="mcp-pack/suite-tool") if each["Id"] not in used]
+
+
 class TestDocker(TargetSuite):
     target = "docker"
     options = "keep = 3"
@@ -42,5 +48,5 @@ class TestDocker(TargetSuite):
             *(each["Names"][0] for each in containers(pack)),
             *(each["Name"] for each in api.volumes(filters=filters)["Volumes"] or ()),
             *(each["Name"] for each in api.networks(filters=filters)),
-            *(each["RepoTags"][0] for each in api.images(name="mcp-pack/suite-tool")),
+            *_images_of_nobody(api),
         ]
