@@ -21,6 +21,7 @@ from mcp_packager.errors import PackError
 from mcp_packager.verify import McpClient, RefusedError
 from tests.cli.process import run
 from tests.pipeline.projects import CODE, data, destroyed_afterwards, ok, project
+from tests.serve.issuer import CLIENT, SECRET, key, real_issuer
 
 MANIFEST = """
 [tool]
@@ -183,6 +184,46 @@ def test_what_cannot_be_pushed(guarded: Guarded, tmp_path: Path) -> None:
     nothing = run("secrets", "push", "--project", str(written(tmp_path / "other", "1.0.0", "FIRST")))
     assert nothing.returncode == 1
     assert "nothing is deployed to local" in nothing.stderr
+
+
+@pytest.mark.real("node22")
+@pytest.mark.real("node-modules")
+def test_an_issuers_tokens_let_in_and_a_deploy_needs_none(tmp_path: Path) -> None:
+    text = """
+[tool]
+name = "issued"
+entrypoint = "server"
+
+[serve]
+auth = {{ mode = "oidc", issuer = "{url}", scopes = ["notes:read"] }}
+
+[[verify.call]]
+tool = "shout"
+arguments = {{ text = "hello" }}
+"""
+    (tmp_path / "issuer").mkdir()
+    folder = tmp_path / "issued"
+    call = ("invoke", "shout", "text=abc")
+    with destroyed_afterwards(folder):
+        with real_issuer(tmp_path / "issuer", key("RS256")) as url:
+            project(folder, manifest=text.format(url=url))
+            (done,) = data(folder, "deploy", "--yes")["deployments"]
+            assert done["endpoint"]["auth"] == "oidc"
+            assert CLOSED in done["verified"]
+            client = ("--client-id", CLIENT, "--client-secret-env", "CLIENTS_SECRET", "--scope", "notes:read")
+            assert ok(folder, *call, *client, env={"CLIENTS_SECRET": SECRET}).stdout == "ABC\n"
+            nothing = run(*call, "--project", str(folder))
+            assert nothing.returncode == 1
+            assert "asks for a token of its issuer" in nothing.stderr
+            assert "client credentials" in nothing.stderr
+            made = data(folder, "client-config", "--client", "claude-code", "--url")
+            assert "headers" not in made["entry"]
+            assert any("let the client sign in" in note for note in made["notes"])
+        # The issuer is away now: the deploy's own token is no token of its.
+        (folder / "server.py").write_text(CODE.replace("upper()", "upper() + '!'"), encoding="utf-8")
+        (again,) = data(folder, "deploy", "--yes")["deployments"]
+        assert again["changed"]
+        assert "call shout answered as expected" in again["verified"]
 
 
 def test_the_network_is_served_when_it_is_asked_for_and_said(tmp_path: Path) -> None:
