@@ -74,6 +74,7 @@ class Runner:
         self._lock = threading.Lock()
         self._idle: list[_Worker] = []
         self._waiting: deque[_Job] = deque()
+        self._left: set[asyncio.Task[Any]] = set()
 
     @property
     def lost(self) -> int:
@@ -99,35 +100,61 @@ class Runner:
             Exception: Whatever else it raised.
         """
         limit = min(limit, self._limit)
-        if limit == math.inf:
-            return await self._unlimited(function, values, limit)
-        watch = asyncio.timeout(limit)
-        try:
-            async with watch:
-                return await self._unlimited(function, values, limit)
-        except TimeoutError:
-            if not watch.expired():
-                raise
-            msg = f"timed out after {limit:g} s"
-            raise TimeLimitError(msg) from None
-
-    async def _unlimited(self, function: Callable[..., Any], values: Mapping[str, Any], limit: float) -> Any:
         if is_async(function):
-            return await _awaited(function(**values))
-        loop = asyncio.get_running_loop()
-        job = _Job(contextvars.copy_context(), function, values, limit, loop, loop.create_future())
-        self._submit(job)
-        try:
-            returned, raised = await job.future
-        except asyncio.CancelledError:
-            self._abandon(job)
-            raise
+            return await self._on_loop(function(**values), limit)
+        returned, raised = await self._in_thread(function, values, limit)
         if raised is None:
             # A plain function may still hand back a coroutine, as a wrapped one does.
-            return await _awaited(returned) if inspect.isawaitable(returned) else returned
+            return await self._on_loop(returned, limit) if inspect.isawaitable(returned) else returned
         if isinstance(raised, Exception) and not isinstance(raised, StopIteration | StopAsyncIteration):
             raise raised
         raise CrashError from raised
+
+    async def _on_loop(self, awaitable: Awaitable[Any], limit: float) -> Any:
+        if limit == math.inf:
+            return await _awaited(awaitable)
+        # A task of its own, which can be left behind: whoever catches everything in a loop catches its end as well.
+        loop = asyncio.get_running_loop()
+        task, over = loop.create_task(_awaited(awaitable)), loop.create_future()
+        timer = loop.call_later(limit, _release, over)
+        task.add_done_callback(functools.partial(_release, over))
+        try:
+            await over
+        finally:
+            timer.cancel()
+            if not task.done():
+                self._left.add(task)
+                task.add_done_callback(self._forget)
+                task.cancel()
+        if not task.done():
+            raise _late(limit)
+        if task.cancelled():
+            raise CrashError
+        return task.result()
+
+    def _forget(self, task: "asyncio.Task[Any]") -> None:
+        self._left.discard(task)
+        if not task.cancelled():
+            task.exception()  # nobody waits for it any more, so nobody is told that nobody did
+
+    async def _in_thread(self, function: Callable[..., Any], values: Mapping[str, Any], limit: float) -> Outcome:
+        loop = asyncio.get_running_loop()
+        job = _Job(contextvars.copy_context(), function, values, limit, loop, loop.create_future())
+        self._submit(job)
+        timer = None if limit == math.inf else loop.call_later(limit, self._expire, job)
+        try:
+            return await job.future
+        except asyncio.CancelledError:
+            self._abandon(job)
+            raise
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def _expire(self, job: "_Job") -> None:
+        if not job.future.done():
+            self._abandon(job)
+            job.future.set_exception(_late(job.limit))
 
     def close(self) -> None:
         """Let go of the threads; those that still run are not waited for."""
@@ -161,54 +188,38 @@ class Runner:
 
     def _work(self, worker: "_Worker") -> None:
         pid = os.getpid()
-        job = worker.job
-        while job is not None:
-            if self._begin(job):
-                outcome = job.context.run(_caught, job.function, job.values)
-                if os.getpid() != pid:
-                    _end_child(outcome[1])  # before the lock, which another thread of the parent may have held
-                self._end(job, outcome)
-                del outcome
-            job = worker.job = self._next(worker)
-            if job is None:
+        while (job := worker.job) is not None:
+            outcome = _performed(job, pid)
+            waits = self._next(worker, job)
+            # Only now: whoever is told may submit again at once, and should find this worker idle.
+            if not job.abandoned:
+                with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                    job.loop.call_soon_threadsafe(_settle, job.future, outcome)
+            del job, outcome  # an idle thread keeps nothing of its last call
+            if waits:
                 worker.wake.acquire()
-                job = worker.job
 
-    def _begin(self, job: "_Job") -> bool:
+    def _next(self, worker: "_Worker", done: "_Job") -> bool:
+        """Give the worker what it does next; False where it need not wait for it."""
         with self._lock:
-            if job.abandoned:
-                return False
-            job.started = time.monotonic()
-            return True
-
-    def _end(self, job: "_Job", outcome: Outcome) -> None:
-        with self._lock:
-            job.over = True
-            self._lost -= job.lost
-            if job.abandoned:
-                return
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            job.loop.call_soon_threadsafe(_settle, job.future, outcome)
-
-    def _next(self, worker: "_Worker") -> "_Job | None":
-        """What the worker does next; None where it is to wait, or to end."""
-        with self._lock:
+            done.over = True
+            self._lost -= done.lost
             if self._waiting:
-                return self._waiting.popleft()
+                worker.job = self._waiting.popleft()
+                return False
+            worker.job = None
             if self._closed or self._alive > self._most():
                 self._alive -= 1
-                worker.wake.release()
-            else:
-                self._idle.append(worker)
-            return None
+                return False
+            self._idle.append(worker)
+            return True
 
     def _abandon(self, job: "_Job") -> None:
         """Nobody waits for it any more; its thread is lost if it does not come back within its limit."""
-        with self._lock:
-            job.abandoned = True
-            if job.over or job.started is None:
-                return
-            left = job.started + job.limit - time.monotonic()
+        job.abandoned = True
+        if job.over or job.started is None:
+            return
+        left = job.started + job.limit - time.monotonic()
         if left <= 0:
             self._lose(job)
         elif left != math.inf:
@@ -274,12 +285,33 @@ async def _awaited(awaitable: Awaitable[Any]) -> Any:
             raise raised
 
 
+def _late(limit: float) -> TimeLimitError:
+    return TimeLimitError(f"timed out after {limit:g} s")
+
+
+def _release(future: "asyncio.Future[None]", _: object = None) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
 def _caught(function: Callable[..., Any], values: Mapping[str, Any]) -> Outcome:
     """As a value: a SystemExit raised into the event loop would end it, a StopIteration would hang the caller."""
     try:
         return function(**values), None
     except BaseException as error:  # noqa: BLE001 - see above
         return None, error
+
+
+def _performed(job: _Job, pid: int) -> Outcome:
+    """Run a job, unless it is too late for it."""
+    # In this order, as the loop's thread writes and reads the two in the other: one of them sees what the other did.
+    job.started = time.monotonic()
+    if job.abandoned:
+        return None, None
+    outcome = job.context.run(_caught, job.function, job.values)
+    if os.getpid() != pid:
+        _end_child(outcome[1])
+    return outcome
 
 
 def _settle(future: "asyncio.Future[Outcome]", outcome: Outcome) -> None:

@@ -169,3 +169,61 @@ class TestThreads:
         expected = RuntimeError if kind == "async" and isinstance(raised, StopIteration) else CrashError
         with pytest.raises(expected):
             asyncio.run(story())
+
+
+class TestLoop:
+    """Of async functions."""
+
+    def test_one_that_catches_its_own_end_does_not_hold_its_caller(self) -> None:
+        async def story() -> None:
+            runner, ends, released = Runner(limit=SOON), [0], asyncio.Event()
+
+            async def stubborn() -> None:
+                while not released.is_set():
+                    try:
+                        await released.wait()
+                    except asyncio.CancelledError:
+                        ends[0] += 1
+
+            with pytest.raises(TimeLimitError, match=r"timed out after 0\.05 s"):
+                await runner(stubborn, {})
+            await until(lambda: ends == [1])
+            released.set()
+
+        asyncio.run(story())
+
+    @pytest.mark.parametrize("why", ["late", "left"])
+    def test_one_that_is_ended_runs_its_clean_up(self, why: str) -> None:
+        async def story() -> None:
+            runner, steps = Runner(limit=SOON if why == "late" else 60), list[str]()
+
+            async def tidy() -> None:
+                try:
+                    steps.append("began")
+                    await asyncio.Event().wait()
+                finally:
+                    await asyncio.sleep(0)
+                    steps.append("tidied")
+
+            call = asyncio.create_task(runner(tidy, {}))
+            await until(lambda: steps == ["began"])
+            if why == "left":
+                call.cancel()
+            with pytest.raises(TimeLimitError if why == "late" else asyncio.CancelledError):
+                await call
+            await until(lambda: steps == ["began", "tidied"])
+
+        asyncio.run(story())
+
+    def test_what_a_plain_function_hands_back_has_the_limit_too(self) -> None:
+        async def story() -> None:
+            runner = Runner(limit=SOON)
+
+            async def forever() -> None:
+                await asyncio.Event().wait()
+
+            with pytest.raises(TimeLimitError):
+                await runner(lambda: forever(), {})  # noqa: PLW0108 - a plain function that returns a coroutine
+            runner.close()
+
+        asyncio.run(story())
