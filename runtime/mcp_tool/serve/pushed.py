@@ -48,7 +48,9 @@ def explanation(method: str, forms: Mapping[str, str]) -> str:
         method: What the tool tried to send.
         forms: The portable forms of its library.
     """
+    # FastMCP takes a returned question from clients of 2026-07-28 alone: over stdio older ones stay with the push.
+    older = "older ones over stdio" if forms is SDK else "older ones can be asked over stdio alone, as it does now"
     return (
         f"it sends {method} in the middle of a call, which this connection cannot carry. "
-        f"The portable form is {forms[method]}: it asks clients of 2026-07-28 everywhere, older ones over stdio"
+        f"The portable form is {forms[method]}: it asks clients of 2026-07-28 everywhere, {older}"
     )
