@@ -55,14 +55,14 @@ def command(bundle: Path, *arguments: str, module: str = "mcp_tool") -> list[str
 _WITHOUT = """
 import runpy, sys
 sys.modules.update(dict.fromkeys(sys.argv.pop(1).split(","), None))
-runpy.run_module("mcp_tool", run_name="__main__", alter_sys=True)
+runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
 """
 
 
-def command_without(packages: Sequence[str], bundle: Path, *arguments: str) -> list[str]:
+def command_without(packages: Sequence[str], bundle: Path, *arguments: str, module: str = "mcp_tool") -> list[str]:
     """The same where these packages are not installed, such as "uvloop" and "httptools"."""
     python, _, _, *rest = command(bundle, *arguments)
-    return [python, "-c", _WITHOUT, ",".join(packages), *rest]
+    return [python, "-c", _WITHOUT, ",".join(packages), module, *rest]
 
 
 @dataclass
@@ -138,7 +138,10 @@ def http_server(
     log, settings = bundle / "stderr.log", bundle / "config.json"
     settings.write_text(json.dumps({"schema": 1, **(config or {})}), encoding="utf-8")
     given = ("--transport", "http", "--port", "0", "--config", str(settings), *arguments)
-    line = command_without(without, bundle, *given) if without else command(bundle, *given, module=module)
+    if without:
+        line = command_without(without, bundle, *given, module=module)
+    else:
+        line = command(bundle, *given, module=module)
     with log.open("wb") as stderr:
         process = subprocess.Popen(line, stdout=stderr, stderr=stderr, env={**os.environ, **(env or {})})
     try:

@@ -49,12 +49,10 @@ class Sweep:
         connections: Collection[Any],
         most: int | None = None,
         clock: Callable[[], float] = time.monotonic,
-        head: float = HEAD,
     ) -> None:
         self._connections = connections
         self._most = _descriptors() if most is None else most
         self._clock = clock
-        self._head = head
         self._since: dict[Connection, tuple[object, float]] = {}
 
     def __call__(self) -> None:
@@ -70,7 +68,7 @@ class Sweep:
             since[connection] = (mark, began)
             if mark[0] == "writes" and now - began > STUCK:
                 connection.transport.abort()
-            elif mark[0] == "reads" and now - began > self._head:
+            elif mark[0] == "reads" and now - began > HEAD:
                 connection.transport.close()
         self._since = since
         self._thin_out()
