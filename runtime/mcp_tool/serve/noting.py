@@ -20,6 +20,8 @@ from mcp_tool.serve.exchange import record_of
 Context = ServerRequestContext[Any, Any]
 Handler = Callable[[Context, Any], Awaitable[Any]]
 
+_INTERNAL_ERROR: Final = -32603
+
 _LONGEST: Final = 100
 """Characters of what a client calls itself."""
 
@@ -52,6 +54,9 @@ def _noting(method: str, handler: Handler) -> Handler:
             result = await handler(context, params)
         except MCPError as error:
             failed(record, error.code)
+            raise
+        except Exception:
+            failed(record, _INTERNAL_ERROR)  # what the SDK makes of it
             raise
         finally:
             CURRENT.reset(token)

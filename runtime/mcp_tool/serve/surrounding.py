@@ -128,8 +128,9 @@ def _calling(handler: "_Timed", calls: Calls, bus: SubscriptionBus, forms: Mappi
             except _Late:
                 record.error_type = "timeout"
                 return _error(context, f"{failed}: timed out after {handler.limit:g} s")
-            except NoBackChannelError as error:
-                if error.method not in forms:
+            except MCPError as error:
+                if not isinstance(error, NoBackChannelError) or error.method not in forms:
+                    record.error_type = str(error.code)
                     raise
                 return _error(context, f"{failed}: {pushed.explanation(error.method, forms)}")
 
