@@ -95,6 +95,18 @@ def test_the_server_says_which_it_is_and_how_it_does(server: Watched) -> None:
     assert server.value("process_start_time_seconds") < time.time()
 
 
+def test_the_server_is_as_ready_as_it_says_to_probes(another: Path) -> None:
+    with socket.socket() as dependency:
+        dependency.bind(("127.0.0.1", 0))
+        dependency.listen()
+        config = {**METRICS, "dependencies": {"store": f"127.0.0.1:{dependency.getsockname()[1]}"}}
+        with watched(another, KINDS[0], config) as server:
+            assert server.value("mcp_server_ready") == 1
+            dependency.close()
+            wait_for(lambda: server.value("mcp_server_ready") == 0 or None)
+            assert server.server.request("GET", "/readyz")[0] == 503
+
+
 def test_the_types_are_those_of_the_names(server: Watched) -> None:
     kinds = {family.name: family.type for family in text_string_to_metric_families(server.text())}
     assert kinds == {

@@ -6,7 +6,7 @@ Not a part of the endpoint's server: no gate stands before it, and it answers wh
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Final
 
 from mcp_tool.serve import http_forks
@@ -26,7 +26,7 @@ _LOOK: Final = 0.25
 
 
 @contextlib.asynccontextmanager
-async def serving(host: str, port: int, text: Callable[[], str]) -> AsyncIterator[None]:
+async def serving(host: str, port: int, text: Callable[[], Awaitable[str]]) -> AsyncIterator[None]:
     """Serve the text while the block runs. An address in use is tried again and again, in the background."""
     task = asyncio.create_task(_serve(host, port, text))
     try:
@@ -37,12 +37,12 @@ async def serving(host: str, port: int, text: Callable[[], str]) -> AsyncIterato
             await task
 
 
-async def _serve(host: str, port: int, text: Callable[[], str]) -> None:
+async def _serve(host: str, port: int, text: Callable[[], Awaitable[str]]) -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             async with asyncio.timeout(_PATIENCE):
                 head = await reader.readuntil(b"\r\n\r\n")
-            writer.write(_answer(head, text))
+            writer.write(await _answer(head, text))
             async with asyncio.timeout(_PATIENCE):
                 await writer.drain()
         writer.close()
@@ -65,14 +65,14 @@ async def _serve(host: str, port: int, text: Callable[[], str]) -> None:
         server.close()
 
 
-def _answer(head: bytes, text: Callable[[], str]) -> bytes:
+async def _answer(head: bytes, text: Callable[[], Awaitable[str]]) -> bytes:
     method, _, rest = head.partition(b" ")
     path = rest.partition(b" ")[0].partition(b"?")[0]
     if method not in {b"GET", b"HEAD"}:
         return _response("405 Method Not Allowed", "only GET is served here\n")
     match path:
         case b"/metrics":
-            return _response("200 OK", text(), CONTENT_TYPE, bare=method == b"HEAD")
+            return _response("200 OK", await text(), CONTENT_TYPE, bare=method == b"HEAD")
         case b"/healthz":
             return _response("200 OK", "ok\n", bare=method == b"HEAD")
         case _:

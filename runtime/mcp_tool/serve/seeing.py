@@ -49,11 +49,13 @@ class Seeing:
                 self.tracing.close()
 
     @contextlib.asynccontextmanager
-    async def collected(self, ready: Callable[[], bool], lost_threads: Callable[[], int]) -> AsyncIterator[None]:
+    async def collected(
+        self, ready: Callable[[], Awaitable[bool]], lost_threads: Callable[[], int]
+    ) -> AsyncIterator[None]:
         """Serve metrics while the block runs, where the config names a port.
 
         Args:
-            ready: Whether the server takes requests.
+            ready: Whether the server takes requests; asked at each look at the metrics.
             lost_threads: Threads that a tool holds past its time.
         """
         if self.metrics is None or self.config.metrics is None:
@@ -63,15 +65,22 @@ class Seeing:
         from mcp_tool.serve.metrics import text
 
         counted, settings, lag = self.metrics, self.config.metrics, metrics_http.Lag()
+        is_ready = False
+
+        async def shown() -> str:
+            nonlocal is_ready
+            is_ready = await ready()
+            return text(counted)
+
         counted.gauges += [
             Gauge("mcp_server_lost_threads", "Threads that a tool holds past its time.", lost_threads),
             Gauge("mcp_server_event_loop_lag_seconds", "Worst recent lag of the event loop.", lambda: lag.seconds),
-            Gauge("mcp_server_ready", "Whether the server takes requests.", lambda: int(ready())),
+            Gauge("mcp_server_ready", "Whether the server takes requests.", lambda: int(is_ready)),
             Gauge("mcp_server_log_lines_lost_total", "Log lines that nobody read in time.", log.lost, "counter"),
             *metrics_process.gauges(),
         ]
         with lag.measured():
-            async with metrics_http.serving(settings.host, settings.port, lambda: text(counted)):
+            async with metrics_http.serving(settings.host, settings.port, shown):
                 yield
 
 

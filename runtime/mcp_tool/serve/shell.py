@@ -125,9 +125,15 @@ class Shell:
         else:
             await self._recorded(scope, receive, send)
 
+    async def takes_requests(self) -> bool:
+        """Whether `/readyz` says yes."""
+        return not await self._reasons()
+
+    async def _reasons(self) -> tuple[str, ...]:
+        return await self.readiness.reasons() if self.ready else ("draining" if self.draining else "not serving",)
+
     async def _say_whether_ready(self, send: Send) -> None:
-        reasons = await self.readiness.reasons() if self.ready else ("draining" if self.draining else "not serving",)
-        if reasons:
+        if reasons := await self._reasons():
             await _answer(send, 503, {"status": "not ready", "reasons": reasons})
         else:
             await _answer(send, 200, {"status": "ready"})

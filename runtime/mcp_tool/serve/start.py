@@ -140,7 +140,7 @@ def _serve_http(request: Request) -> int:
         return 0 if served.runner is None else served.runner.lost
 
     async def run() -> int:
-        async with watched.exporting(), watched.collected(lambda: outer.ready, lost_threads), served.running():
+        async with watched.exporting(), watched.collected(outer.takes_requests, lost_threads), served.running():
             return await http.serve(
                 outer,
                 inner.router.lifespan_context(inner),
