@@ -15,7 +15,9 @@ from tests.serve.process import MODERN
 
 TOOLS = "notifications/tools/list_changed"
 PROMPTS = "notifications/prompts/list_changed"
-_FILTER = {"toolsListChanged": True, "promptsListChanged": True}
+UPDATED = "notifications/resources/updated"
+NOTE = "note://1"
+_FILTER = {"toolsListChanged": True, "promptsListChanged": True, "resourceSubscriptions": [NOTE]}
 
 
 class Listener:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.replicas.fleet import Endpoint, Fleet, Replica, call, eventually, fleet
-from tests.replicas.listening import PROMPTS, TOOLS, Listener
+from tests.replicas.listening import NOTE, PROMPTS, TOOLS, UPDATED, Listener
 from tests.serve.process import LEGACY, MODERN, make_bundle
 
 pytestmark = [pytest.mark.real("nginx", "redis"), pytest.mark.xdist_group("replicas")]
@@ -43,6 +43,13 @@ async def tools_changed(ctx: Context) -> str:
 async def prompts_changed(ctx: Context) -> str:
     """Say that the prompts changed."""
     await ctx.notify_prompts_changed()
+    return "told"
+
+
+@server.tool()
+async def updated(uri: str, ctx: Context) -> str:
+    """Say that a resource changed."""
+    await ctx.notify_resource_updated(uri)
     return "told"
 
 
@@ -98,6 +105,17 @@ def test_their_changes_reach_every_listener_once(pair: Fleet) -> None:
             where.ask(MODERN, "tools/call", call("prompts_changed"))
         assert eventually(lambda: near.heard[PROMPTS] == far.heard[PROMPTS] == 2)
         assert (near.heard[TOOLS], far.heard[TOOLS]) == (6, 6)
+
+
+def test_a_resource_that_changed_is_told_to_those_who_asked_for_it(pair: Fleet) -> None:
+    one, other = pair.replicas
+    with Listener(other) as far:
+        for uri in ("note://2", NOTE):
+            assert one.ask(MODERN, "tools/call", call("updated", uri=uri))[0]["result"]["isError"] is False
+        assert eventually(lambda: far.heard[UPDATED] > 0)
+        one.ask(MODERN, "tools/call", call("tools_changed"))
+        assert eventually(lambda: far.heard[TOOLS] > 0)
+        assert far.heard[UPDATED] == 1
 
 
 def greeted(asking: Endpoint, answering: Endpoint) -> str:

@@ -13,7 +13,7 @@ import contextlib
 import json
 import logging
 import random
-import uuid
+import secrets
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -89,7 +89,7 @@ class Shared:
         self._place = where.place
         self._stream = stream
         self._local = InMemorySubscriptionBus()
-        self._own = uuid.uuid4().hex
+        self._own = secrets.token_hex(16)
         self._count = 0
         self._outbox: deque[dict[str, str]] = deque(maxlen=KEPT)
         self._something = asyncio.Event()
