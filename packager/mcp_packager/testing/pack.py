@@ -50,10 +50,14 @@ class Pack:
         """The same for another stage."""
         return Pack(self.project, self.target, self.environ, stage)
 
+    def having(self, **environ: str) -> Pack:
+        """The same with more in its environment: where ``env:`` secrets come from."""
+        return Pack(self.project, self.target, {**self.environ, **environ}, self.stage)
+
     def argv(self, command: str, *arguments: str) -> list[str]:
         """The command line, asking for JSON."""
         place = ["--project", str(self.project), "--stage", self.stage, "--target", self.target]
-        return [*_COMMAND, command, *place, "--json", *arguments]
+        return [*_COMMAND, *command.split(), *place, "--json", *arguments]
 
     def start(self, command: str, *arguments: str) -> subprocess.Popen[str]:
         """Start a command and leave it running."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -30,6 +31,16 @@ GREETING = "good evening"
 call = [{{ tool = "greet", arguments = {{ name = "you" }}, expect = {{ contains = "good evening" }} }}]
 """
 
+_ASKING: Final = """
+[secrets.OLD_KEY]
+
+[secrets.NEW_KEY]
+
+[serve.auth]
+mode = "bearer"
+keys = [{keys}]
+"""
+
 _CODE: Final = '''\
 import os
 
@@ -52,12 +63,17 @@ class Project:
     options: str = ""
     name: str = "suite-tool"
 
-    def write(self, version: str, *, expected: str = "hello, you!") -> None:
-        """Write the project as of a version. An answer without ``expected`` makes it a bad one."""
+    def write(self, version: str, *, expected: str = "hello, you!", keys: Sequence[str] = ()) -> None:
+        """Write the project as of a version. An answer without ``expected`` makes it a bad one.
+
+        With ``keys``, of ``OLD_KEY`` and ``NEW_KEY``, callers must show the value of one of these secrets.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         manifest = _MANIFEST.format(
             name=self.name, version=version, target=self.target, options=self.options, expected=expected
         )
+        if keys:
+            manifest += _ASKING.format(keys=", ".join(f'"{key}"' for key in keys))
         (self.folder / "mcp-tool.toml").write_text(manifest, encoding="utf-8")
         (self.folder / "suite_tool.py").write_text(_CODE.format(version=version), encoding="utf-8")
 

@@ -23,7 +23,7 @@ import pytest
 from mcp_packager import registry
 from mcp_packager.manifest.schema import portable_keys
 from mcp_packager.target import TARGET_API, Level
-from mcp_packager.testing.client import calling, greeting
+from mcp_packager.testing.client import calling, greeting, let_in
 from mcp_packager.testing.pack import Pack
 from mcp_packager.testing.project import Project
 from mcp_packager.verify import Era
@@ -177,6 +177,31 @@ class TargetSuite:
             assert done["version"] == version
             assert greeting(url).endswith(f"{version}.")
             assert pack.run("drift").code == 0
+
+    def test_callers_are_asked_and_a_change_of_keys_shuts_nobody_out(self, project: Project, pack: Pack) -> None:
+        if registry.load(self.target).about.support["serve.auth"].level is Level.REFUSES:
+            pytest.skip("this target refuses [serve.auth]")
+        old, new, newest = (f"{word}-key-of-a-caller" for word in ("old", "new", "newest"))
+        keyed = pack.having(OLD_KEY=old, NEW_KEY=new)
+        project.write("1.0.0", keys=["OLD_KEY"])
+        done = keyed.deploy()
+        url = done["endpoint"]["url"]
+        assert done["endpoint"]["auth"] == "bearer"
+        assert any("a caller without a token is refused" in line for line in done["verified"])
+        assert any("modern era" in line for line in done["verified"])
+        assert [let_in(url, key) for key in (None, old, new)] == [False, True, False]
+        with calling(url, old) as before:
+            project.write("1.0.0", keys=["OLD_KEY", "NEW_KEY"])
+            keyed.deploy()
+        with calling(url, new) as after:
+            project.write("1.0.0", keys=["NEW_KEY"])
+            keyed.deploy()
+        assert before.failures == after.failures == []
+        assert [let_in(url, key) for key in (old, new)] == [False, True]
+        (pushed,) = keyed.having(NEW_KEY=newest).run("secrets push", "NEW_KEY").document["pushed"]
+        assert pushed["secrets"] == ["NEW_KEY"]
+        assert [let_in(url, key) for key in (new, newest)] == [False, True]
+        assert keyed.run("drift").code == 0
 
     def test_stages_live_side_by_side(self, project: Project, pack: Pack) -> None:
         project.write("1.0.0")
