@@ -17,7 +17,7 @@ from mcp_packager.target.config import (
     with_serve,
     with_services,
 )
-from mcp_packager.target.exposure import Exposure, auth_problems, auth_warning
+from mcp_packager.target.exposure import Exposure, auth_problems, auth_warning, exposure_of
 from mcp_packager.target.identity import DNS, Alphabet, Identity
 from mcp_packager.target.plan import PLAN_SCHEMA, Change, FieldChange, Kept, Plan
 from mcp_packager.target.protocol import (
@@ -144,6 +144,7 @@ __all__ = [
     "decode",
     "digest",
     "encode",
+    "exposure_of",
     "held_contract",
     "identity_of",
     "maps",

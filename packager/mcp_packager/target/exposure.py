@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from mcp_packager.errors import Place, Problem
 
@@ -23,6 +24,18 @@ class Exposure(StrEnum):
     """Everybody."""
     PLATFORM = "platform"
     """Everybody, unless the platform authenticates callers (``mode = "iam"``), which it can."""
+
+
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def exposure_of(manifest: Manifest, *, loopback: bool) -> Exposure:
+    """Who can reach what this machine serves; ``loopback``: at an address that only it has.
+
+    A public URL that is not this machine's says that something in front of it lets others in.
+    """
+    shown = urlsplit(manifest.serve.public_url or "").hostname
+    return Exposure.LOOPBACK if loopback and (shown is None or shown in _LOOPBACK) else Exposure.NETWORK
 
 
 def auth_document(auth: AuthSection | None, exposure: Exposure) -> dict[str, Any] | None:

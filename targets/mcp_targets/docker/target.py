@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform as machine
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from mcp_packager.errors import Place, Problem
 from mcp_packager.interpreters import Interpreter, find
@@ -20,6 +19,7 @@ from mcp_packager.target import (
     Exposure,
     Resource,
     WorldInput,
+    exposure_of,
 )
 from mcp_targets.docker.options import Options
 from mcp_targets.docker.render import resources
@@ -36,7 +36,6 @@ ABOUT: Final = About(
 )
 
 _SOURCES: Final = frozenset({"env", "file"})
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _MACHINES: Final = {"arm64": "aarch64", "amd64": "x86_64"}
 _SYSTEM: Final = "manylinux_2_28"
 """What wheels may ask of the base: Debian 12 and 13, and every slim image of a Python that is served today."""
@@ -61,9 +60,7 @@ class DockerTarget:
 
     def exposure(self, manifest: Manifest, options: Any) -> Exposure:
         """This machine alone, unless it is told to serve the network or something in front of it does."""
-        shown = urlsplit(manifest.serve.public_url or "").hostname
-        inner = options.is_loopback and (shown is None or shown in _LOOPBACK)
-        return Exposure.LOOPBACK if inner else Exposure.NETWORK
+        return exposure_of(manifest, loopback=options.is_loopback)
 
     def platforms(self, manifest: Manifest, options: Any) -> tuple[tuple[Platform, Interpreter], ...]:  # noqa: ARG002  # as above
         """Linux on this machine's processor, with the Python at hand: a container runs on the machine it is made on."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from mcp_packager.bundle import write_wheel
 from mcp_packager.errors import Place, Problem
@@ -21,6 +20,7 @@ from mcp_packager.target import (
     Exposure,
     Resource,
     WorldInput,
+    exposure_of,
 )
 from mcp_targets.local.options import Options
 from mcp_targets.local.render import resources
@@ -39,7 +39,6 @@ ABOUT: Final = About(
 )
 
 _SOURCES: Final = frozenset({"env", "file"})
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class LocalTarget:
@@ -71,9 +70,7 @@ class LocalTarget:
 
     def exposure(self, manifest: Manifest, options: Any) -> Exposure:
         """This machine alone, unless it is told to serve the network or something in front of it does."""
-        shown = urlsplit(manifest.serve.public_url or "").hostname
-        inner = options.is_loopback and (shown is None or shown in _LOOPBACK)
-        return Exposure.LOOPBACK if inner else Exposure.NETWORK
+        return exposure_of(manifest, loopback=options.is_loopback)
 
     def platforms(self, manifest: Manifest, options: Any) -> tuple[tuple[Platform, Interpreter], ...]:  # noqa: ARG002  # as above
         """This machine, with the interpreter at hand."""
