@@ -30,6 +30,8 @@ REPORTS: dict[str, type] = {
     "invoke": requests.InvokeReport,
     "monitoring": requests.MonitoringReport,
     "secrets": requests.SecretLine,
+    "secrets push": requests.PushReport,
+    "secrets new-key": requests.NewKey,
     "new": Project,
     "client-config": Written,
     "doctor": Finding,
