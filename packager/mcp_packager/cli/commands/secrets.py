@@ -39,7 +39,7 @@ def push(common: Common, *, names: tuple[str, ...]) -> None:
     with Shown(quiet=common.quiet) as progress:
         reports = deliver(common.request(progress), names=names)
     if common.as_json:
-        output.document("secrets", pushed=reports)
+        output.document("secrets push", pushed=reports)
         return
     for report in reports:
         delivered = ", ".join(report.secrets)
@@ -58,7 +58,7 @@ def new_key(common: Common) -> None:
 
     made = make()
     if common.as_json:
-        output.document("secrets", key=made.key, hash=made.hash)
+        output.document("secrets new-key", key=made.key, hash=made.hash)
         return
     output.data(made.key)
     output.data(made.hash)
