@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import http.client
 import json
 import os
 import platform
 import signal
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -115,6 +119,24 @@ def test_a_crash_is_restarted_and_told(deployed: Deployment) -> None:
     status = deployed.status()
     assert (status["state"], status["restarts"]) == ("running", 1)
     assert "the server was killed by SIGKILL" in "\n".join(status["detail"])
+    assert greeting(deployed.pack.url()) == f"you {len(SECRET)}"
+
+
+def test_a_server_that_asks_to_be_started_anew_has_not_crashed_however_often(deployed: Deployment) -> None:
+    def runs(but: int = 0) -> Any:
+        now = deployed.server()
+        return now["state"] == "running" and now["pid"] != but and now["pid"]
+
+    head = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
+    params = {"name": "die", "arguments": {"code": 75}}
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).encode()
+    before = wait_for(runs)
+    for _ in range(6):
+        request = urllib.request.Request(deployed.pack.url(), body, head)
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            urllib.request.urlopen(request, timeout=20).close()
+        before = wait_for(functools.partial(runs, before))
+    assert (deployed.server()["restarts"], deployed.server()["exit"]) == (0, "exited with code 75")
     assert greeting(deployed.pack.url()) == f"you {len(SECRET)}"
 
 

@@ -15,6 +15,8 @@ CALM_SECONDS = 60.0
 """A server that ran this long starts again with a clean record."""
 SHOWN_LINES = 10
 """Of a log, kept of a server that died."""
+RECYCLED = "exited with code 75"
+"""How a server ends that asks to be started anew: it has lost threads to calls that never came back (EX_TEMPFAIL)."""
 FIRST_PAUSE = 0.25
 """Seconds before the first restart; doubles each time."""
 
@@ -32,6 +34,7 @@ class Slot:
         self._yielding: list[Process | Orphan] = []
         self._restarts = 0
         self._again_at = 0.0
+        self._restarting = False
         self._error = ""
         self._failed = ""
         self._exit = ""
@@ -46,7 +49,7 @@ class Slot:
         """Begin to move to another spec, or to nothing."""
         self._drop_coming()
         self.spec, self._error, self._failed = spec, "", ""
-        self._restarts, self._again_at = 0, 0.0
+        self._restarts, self._again_at, self._restarting = 0, 0.0, False
         if spec is None:
             self._retire_current()
             self._use(None)
@@ -157,7 +160,7 @@ class Slot:
 
     def _not_ready(self, process: Process, error: str) -> None:
         self._remember(process)
-        if self._restarts and self._current is None:
+        if self._restarting and self._current is None:
             self._later(error)
         else:
             self._fail(process.spec, error)
@@ -181,17 +184,19 @@ class Slot:
         if time.time() - process.since > CALM_SECONDS:
             self._restarts = 0
         self._current = None
-        self._later(f"the server {process.ended}")
+        # One that asks to be started anew has served to its end: it is no crash, however often that is so.
+        self._later(f"the server {process.ended}", counts=process.ended != RECYCLED)
 
-    def _later(self, error: str) -> None:
+    def _later(self, error: str, *, counts: bool = True) -> None:
         self._error = error
-        if self._restarts >= MOST_RESTARTS:
+        if counts and self._restarts >= MOST_RESTARTS:
             # Whoever connects now should be refused, not kept waiting for a server that does not come.
             self.state = "crashed"
             self._use(None)
             return
         self._again_at = time.monotonic() + FIRST_PAUSE * 2**self._restarts
-        self._restarts += 1
+        self._restarts += counts
+        self._restarting = True
         self.state = "starting"
 
     def _retire_current(self) -> None:
