@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mcp_tool.serve import plain
 from tests.serve.process import ENVELOPE, JSON, LEGACY, MODERN, HttpServer, http_server, make_bundle
@@ -244,6 +246,21 @@ def _unsealed(messages: list[bytes]) -> bytes:
     document = json.loads(messages[-1])
     assert len(document["result"].pop("requestState")) > 40
     return json.dumps(document).encode()
+
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(value=_VALUES, era=st.sampled_from([LEGACY, MODERN]))
+def test_both_ways_answer_the_same_whatever_the_value(server: HttpServer, value: Any, era: str) -> None:
+    headers, body = request(era, "plain", {"value": value}, {})
+    ours, theirs = send(server, headers, body), send(server, headers, body, twice=True)
+    assert (ours[0], ours[2]) == (theirs[0], theirs[2])
 
 
 def test_a_state_sealed_on_one_way_is_opened_on_the_other(server: HttpServer) -> None:
