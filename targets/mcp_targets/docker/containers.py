@@ -106,11 +106,13 @@ class Containers:
     def front(self, resource: Resource) -> dict[str, Value]:
         """Run the front, which publishes the port and stays when the tool changes."""
         fields = dict(resource.fields)
-        if not isinstance(fields["port"], int):
-            fields["port"] = _free_port(fields["host"])
         volume = self._names.of("front")
+        if not isinstance(fields["port"], int):
+            fields["port"] = self._kept_port(volume) or _free_port(fields["host"])
         with speaking():
-            self._daemon.api.create_volume(volume, labels=self._names.labels(Key("front", "state"), {}))
+            # The volume outlives a front that somebody removed, and so does the port that clients know.
+            labels = self._names.labels(Key("front", "state"), {"port": fields["port"]})
+            self._daemon.api.create_volume(volume, labels=labels)
         self._daemon.write(volume, {"state/": b""})
         wanted = Resource(resource.kind, resource.name, fields, phase=resource.phase)
         self._run(
@@ -174,6 +176,17 @@ class Containers:
                 return self._daemon.api.inspect_container(self.name(key))
             except docker.errors.NotFound:
                 return None
+
+    def _kept_port(self, volume: str) -> int | None:
+        import docker
+
+        with speaking():
+            try:
+                labels = self._daemon.api.inspect_volume(volume)["Labels"] or {}
+            except docker.errors.NotFound:
+                return None
+        port = fields_of(labels).get("port")
+        return port if isinstance(port, int) else None
 
     def _run(
         self,
