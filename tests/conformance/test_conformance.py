@@ -14,6 +14,8 @@ from mcp import Client
 from tests.conformance.suites import HANDSHAKE, HERE, PUSHED, STATELESS, SUITES, WARNED
 from tests.pipeline.projects import data, destroyed_afterwards
 
+pytestmark = pytest.mark.xdist_group("conformance")
+
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:

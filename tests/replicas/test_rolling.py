@@ -7,6 +7,7 @@ nothing new, within `drain_delay`. nginx gives no lost request to another replic
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,21 +30,29 @@ OLD_KEY, NEW_KEY = ("key-" + letter * 44 for letter in "on")
 OLD_STATE, NEW_STATE = ("state-" + letter * 44 for letter in "on")
 
 
-def roll(running: Fleet, config: Mapping[str, Any] | None = None) -> None:
-    """Replace every replica, one after the other; with another config, if one is given."""
+def roll(running: Fleet, config: Mapping[str, Any] | None = None) -> float:
+    """Replace every replica, one after the other; with another config, if one is given.
+
+    Returns the longest time, in seconds, that it took nginx to send nothing more to one that leaves: all is lost where
+    that is more than the delay.
+    """
+    slowest = 0.0
     for place, leaving in enumerate(list(running.replicas)):
         coming = leaving.successor(config or leaving.config)
+        told = time.monotonic()
         leaving.terminate()
-        coming.start()
         try:
             assert eventually(lambda: not leaving.is_ready())  # noqa: B023 - asked before the next turn
             running.front.serve(running.replicas, down=[leaving])
+            slowest = max(slowest, time.monotonic() - told)
+            coming.start()
             assert leaving.exit_code() == 0
             coming.wait()
         finally:
             leaving.kill()
             running.replicas[place] = coming
         running.front.serve(running.replicas)
+    return slowest
 
 
 def test_no_call_is_lost_while_every_replica_is_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -52,12 +61,13 @@ def test_no_call_is_lost_while_every_replica_is_replaced(tmp_path: Path, capsys:
         with contextlib.ExitStack() as stack:
             listeners = [stack.enter_context(Listener(running.front)) for _ in range(3)]
             assert load.reaches(50)
-            roll(running)
+            slowest = roll(running)
             # Each stream got the message that ends it.
             assert eventually(lambda: [listener.heard["end"] for listener in listeners] == [1] * 3)
         assert load.reaches(CALLS)
     with capsys.disabled():
         print(f"\nrolling over three replicas: {dict(load.done)} calls, {len(load.failed)} failed")
+        print(f"nginx took at most {slowest:.2f} s of {DRAIN['drain_delay']} s to let go of a replica")
     assert load.failed == []
 
 
