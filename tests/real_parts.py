@@ -119,7 +119,7 @@ def base_image() -> Path:
     minor = "{}.{}".format(*sys.version_info)
     if minor not in bases.SUITES:
         raise MissingPartError(f"no Debian suite has Python {minor}; run the tests on another one")
-    if not bases.tar_of(minor).is_file():
+    if not (bases.tar_of(minor).is_file() and bases.redis_tar().is_file()):
         raise MissingPartError("no base image in the cache; on Debian, as root: make parts")
     return bases.tar_of(minor)
 

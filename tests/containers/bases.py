@@ -20,6 +20,18 @@ from tests import real_parts
 
 SUITES: Mapping[str, str] = MappingProxyType({"3.11": "bookworm", "3.13": "trixie"})
 _PACKAGES = "python3,base-files,base-passwd,netbase,tzdata,ca-certificates"
+_SERVICE = "redis-server,base-files,base-passwd,netbase"
+_REDIS = [
+    "/usr/bin/redis-server",
+    "--bind",
+    "0.0.0.0",
+    "--protected-mode",
+    "no",
+    "--dir",
+    "/data",
+    "--appendonly",
+    "yes",
+]
 
 
 def can_make() -> bool:
@@ -32,36 +44,55 @@ def tar_of(minor: str) -> Path:
     return real_parts.cache() / "bases" / f"{SUITES[minor]}.tar"
 
 
+def redis_tar() -> Path:
+    """The tar file of the service image; it may not be there."""
+    return real_parts.cache() / "bases" / "redis.tar"
+
+
 def make(minor: str) -> None:
-    """Make the base with that Python, unless it is there.
+    """Make the base with that Python, and the service image, unless they are there.
 
     Raises:
         subprocess.CalledProcessError: mmdebstrap failed; its own words are on stderr.
     """
-    place = tar_of(minor)
+    _make(tar_of(minor), SUITES[minor], _PACKAGES)
+    _make(redis_tar(), "bookworm", _SERVICE)
+
+
+def _make(place: Path, suite: str, packages: str) -> None:
     if place.is_file():
         return
     place.parent.mkdir(parents=True, exist_ok=True)
     fresh = place.with_name(f".{os.getpid()}.{place.name}")
-    options = ["--quiet", "--variant=extract", f"--include={_PACKAGES}"]
+    options = ["--quiet", "--variant=extract", f"--include={packages}"]
     epoch = {**os.environ, "SOURCE_DATE_EPOCH": "315532800"}
-    subprocess.run(["mmdebstrap", *options, SUITES[minor], fresh], check=True, env=epoch, stdout=subprocess.DEVNULL)
+    subprocess.run(["mmdebstrap", *options, suite, fresh], check=True, env=epoch, stdout=subprocess.DEVNULL)
     fresh.rename(place)
 
 
 def push(address: str, minor: str) -> str:
     """Put the base into a registry as ``library/python:MINOR-slim``; its digest."""
+    env = ["PATH=/usr/local/bin:/usr/bin:/bin", f"PYTHON_VERSION={minor}.0"]
+    return _push(address, "library/python", f"{minor}-slim", tar_of(minor), {"Env": env})
+
+
+def push_redis(address: str) -> str:
+    """Put the service image into a registry as ``library/redis:7``; its digest."""
+    return _push(address, "library/redis", "7", redis_tar(), {"Env": ["PATH=/usr/bin:/bin"], "Cmd": _REDIS})
+
+
+def _push(address: str, repository: str, tag: str, file: Path, run: Mapping[str, object]) -> str:
     # Here, so that the rest needs the standard library alone: `make parts` runs it.
     from mcp_packager.image import Reference, Registry
     from mcp_packager.image.registry import MANIFEST, Blob
 
-    raw = tar_of(minor).read_bytes()
+    raw = file.read_bytes()
     packed = gzip.compress(raw, 1, mtime=0)
     config = json.dumps(
         {
             "architecture": "amd64",
             "os": "linux",
-            "config": {"Env": ["PATH=/usr/local/bin:/usr/bin:/bin", f"PYTHON_VERSION={minor}.0"]},
+            "config": dict(run),
             "rootfs": {"type": "layers", "diff_ids": [_digest(raw)]},
         }
     ).encode()
@@ -73,10 +104,10 @@ def push(address: str, minor: str) -> str:
             "layers": [_described("application/vnd.oci.image.layer.v1.tar+gzip", packed)],
         }
     ).encode()
-    registry = Registry(Reference(address, "library/python", f"{minor}-slim"))
+    registry = Registry(Reference(address, repository, tag))
     for data in (config, packed):
         registry.put_blob(Blob(_digest(data), len(data), data))
-    return registry.put_manifest(manifest, MANIFEST, f"{minor}-slim")
+    return registry.put_manifest(manifest, MANIFEST, tag)
 
 
 def _described(media_type: str, data: bytes) -> dict[str, object]:

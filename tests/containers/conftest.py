@@ -61,6 +61,7 @@ def mirror(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A registry that has the base image under its public name; its ``host:port``."""
     with registries.registry(tmp_path_factory.mktemp("mirror")) as address:
         bases.push(address, MINOR)
+        bases.push_redis(address)
         yield address
 
 
