@@ -14,8 +14,10 @@ import pytest
 from mcp_tool.errors import RpcError
 from mcp_tool.principal import Principal
 from mcp_tool.record import CURRENT, Record
+from mcp_tool.serve.audit import Audit, Audited
 from mcp_tool.serve.calls import Calls
 from mcp_tool.serve.metrics import Metrics
+from mcp_tool.serve.redact import Redaction
 from mcp_tool.wire import InProcess
 from tests.serve.process import LEGACY, MODERN
 from tests.serve.seen import KINDS, Watched, bundle_of, wait_for, watched
@@ -260,6 +262,21 @@ async def test_a_tool_that_nobody_announced_is_known_once_it_has_answered() -> N
     await calls("real", {}, InProcess(record=Record()), fails)
     assert metrics.tools["real"].calls == 2
     assert metrics.unknown.calls == 1
+
+
+@on_a_loop
+async def test_a_broken_audit_stream_takes_no_answer_away() -> None:
+    def broken(_: object) -> None:
+        raise ConnectionError
+
+    audit = Audit(broken, {}, (), {"t": Audited("hash", Redaction({}))})
+    calls = Calls({"t": frozenset()}, None, audit)
+
+    async def works() -> dict[str, Any]:
+        return {"content": []}
+
+    assert await calls("t", {}, InProcess(record=Record()), works) == {"content": []}
+    calls.seen(Record(refused="rate", status=429))
 
 
 @on_a_loop

@@ -101,8 +101,7 @@ class Calls:
             CURRENT.reset(token)
             operation.in_flight -= 1
             self._observe(self._tools.get(record.tool, tool).operation, record, record.seconds - before)
-            if self.audit is not None:
-                self.audit.call(record, arguments)
+            self._write_down(record, arguments)
 
     def seen(self, record: Record) -> None:
         """A request is over: count it unless that is done, and write its line. Health requests do not come here."""
@@ -111,7 +110,7 @@ class Calls:
         elif not record.outcome:
             record.outcome = "failed" if record.status >= 400 else "ok"
         if record.outcome == "failed":
-            record.error_type = record.error_type or str(record.status)
+            record.error_type = record.error_type or (str(record.status) if record.status >= 400 else _INTERNAL_ERROR)
         if not record.counted:
             record.counted = True
             self._count(record)
@@ -124,8 +123,20 @@ class Calls:
             elif record.method:
                 found = self.metrics.unknown if record.method == CALL else self.metrics.method(record.method)
                 self._observe(found, record, record.seconds)
-        if self.audit is not None and record.refused and record.status in AUDITED:
-            self.audit.refused(record)
+        if record.refused and record.status in AUDITED:
+            self._write_down(record)
+
+    def _write_down(self, record: Record, arguments: Mapping[str, Any] | None = None) -> None:
+        """Audit a call with its arguments, or a request that was refused before it was one."""
+        if self.audit is None:
+            return
+        try:
+            if arguments is None:
+                self.audit.refused(record)
+            else:
+                self.audit.call(record, arguments)
+        except Exception:  # noqa: BLE001 - an answer that is there is given, whatever is wrong with a sink
+            log.logger.exception("an entry of the audit stream is missing")
 
     def _observe(self, operation: Operation, record: Record, seconds: float) -> None:
         failure = CANCELLED if record.outcome == "gone" else record.error_type
@@ -145,8 +156,7 @@ class Calls:
         record.refused, record.outcome = "forbidden", "refused"
         if self.metrics is not None:
             self.metrics.reject("forbidden")
-        if self.audit is not None:
-            self.audit.call(record, arguments)
+        self._write_down(record, arguments)
         wanted = sorted(tool.scopes)
         return RpcError(INVALID_REQUEST, f"This tool needs the scope {' '.join(wanted)}", {"scopes": wanted})
 
