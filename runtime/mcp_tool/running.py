@@ -182,9 +182,15 @@ class Runner:
         return self.threads + min(self._lost, self._losable)
 
     def _add(self, job: "_Job") -> None:
-        worker = _Worker(job)
-        threading.Thread(target=self._work, args=(worker,), name="tool", daemon=True).start()
-        self._alive += 1
+        thread = threading.Thread(target=self._work, args=(_Worker(job),), name="tool", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the system allows no more of them
+            if self._alive <= self._lost:
+                raise
+            self._waiting.append(job)
+        else:
+            self._alive += 1
 
     def _work(self, worker: "_Worker") -> None:
         pid = os.getpid()

@@ -300,6 +300,7 @@ class TestStop:
         with http_server(bundle, {"serve": {"drain_delay": 3}}) as server:
             server.process.terminate()
             assert eventually(lambda: server.request("GET", "/readyz")[0] == 503)
+            assert json.loads(server.request("GET", "/readyz")[2])["reasons"] == ["draining"]
             assert server.request("GET", "/healthz")[0] == 200
             assert server.modern("tools/call", {"name": "add", "arguments": {"a": 1}})["result"]["isError"] is False
             assert server.process.wait(10) == 0

@@ -22,6 +22,10 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
+def _refuse(_: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
 class TestThreads:
     """Of one runner."""
 
@@ -114,21 +118,34 @@ class TestThreads:
 
         assert asyncio.run(story()) == [3]
 
+    def test_where_no_more_threads_can_be_made_the_others_do_the_work(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        async def story() -> None:
+            runner = Runner(threads=5)
+            await runner(lambda: None, {})
+            monkeypatch.setattr(threading.Thread, "start", _refuse)
+            works = [lambda number=number: number for number in range(10)]
+            assert await asyncio.gather(*(runner(work, {}) for work in works)) == list(range(10))
+            with pytest.raises(RuntimeError, match="can't start"):
+                await Runner()(lambda: None, {})
+            runner.close()
+
+        asyncio.run(story())
+
     def test_no_thread_stays_behind(self) -> None:
-        def mine() -> int:
-            return sum(thread.name == "tool" for thread in threading.enumerate())
+        before = set(threading.enumerate())
+
+        def mine() -> list[threading.Thread]:
+            return [thread for thread in threading.enumerate() if thread not in before and thread.name == "tool"]
 
         async def story() -> None:
-            before, runner = mine(), Runner(threads=5)
-            meet = threading.Barrier(5, timeout=10)
+            runner, meet = Runner(threads=5), threading.Barrier(5, timeout=10)
             await asyncio.gather(*(runner(meet.wait, {}) for _ in range(5)))
-            assert mine() == before + 5
-            assert all(thread.daemon for thread in threading.enumerate() if thread.name == "tool")
+            assert [thread.daemon for thread in mine()] == [True] * 5
             runner.close()
-            await until(lambda: mine() == before)
+            await until(lambda: not mine())
             assert await runner(lambda: "still", {}) == "still"
             runner.close()
-            await until(lambda: mine() == before)
+            await until(lambda: not mine())
 
         asyncio.run(story())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -209,7 +210,7 @@ class TestLostThreads:
         assert server.request("GET", "/readyz")[0] == 200
         assert call(server, "modern", "add", a=1)["isError"] is False
         assert call(server, "legacy", "hang", folder=str(tmp_path), name="2")["isError"] is True
-        assert eventually(lambda: not ready(server))
+        assert eventually(lambda: reasons(server) == ["threads"])
         assert server.process.poll() is None  # it waits for the other call
         (tmp_path / "go").touch()
         other.join()
@@ -227,11 +228,9 @@ class TestLostThreads:
         assert server.request("GET", "/readyz")[0] == 200
 
 
-def ready(server: HttpServer) -> bool:
-    try:
-        return server.request("GET", "/readyz")[0] == 200
-    except OSError:
-        return False
+def reasons(server: HttpServer) -> list[str]:
+    status, _, body = server.request("GET", "/readyz")
+    return [] if status == 200 else list(json.loads(body)["reasons"])
 
 
 def test_resources_and_prompts_have_a_limit_too(bundle: Path) -> None:

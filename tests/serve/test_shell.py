@@ -350,7 +350,7 @@ class TestLife:
         made.shell.ready = False
         answer = asyncio.run(made.ask())
         assert (answer.status, answer.headers["connection"]) == (200, "close")
-        made.shell.draining = True
+        made.shell.draining, made.shell.unready = True, "draining"
         answer = asyncio.run(made.ask())
         assert (answer.status, answer.headers["connection"], answer.headers["retry-after"]) == (503, "close", "1")
         assert made.seen[-1].refused == "draining"

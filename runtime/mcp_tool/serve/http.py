@@ -148,6 +148,7 @@ class _Uvicorn(uvicorn.Server):
 
     def _stop(self, loop: asyncio.AbstractEventLoop) -> None:
         self._stopping, self._shell.ready = True, False
+        self._shell.unready = "threads" if self.exit_code == RECYCLED else "draining"
         settings = self._shell.settings
         # From here, so that it also ends a server whose event loop a tool blocks.
         cut_off_after(settings.drain_delay + settings.drain + _AFTER_DRAIN, self.exit_code)

@@ -91,6 +91,7 @@ class Shell:
         readiness: What `/readyz` says beside `ready`.
         seen: Told of every request at its end, refused ones included; health checks are not told of.
         ready: Whether `/readyz` says so; false before the start is done and from the moment a stop was asked for.
+        unready: Why not, in one word: "starting", "draining" or "threads".
         draining: Whether new requests are refused: after the time that a load balancer had to notice.
         in_flight: Requests being answered, listen streams apart.
     """
@@ -104,6 +105,7 @@ class Shell:
     readiness: Readiness = field(default_factory=lambda: Readiness({}))
     seen: Callable[[Record], None] = log.request
     ready: bool = False
+    unready: str = "starting"
     draining: bool = False
     in_flight: int = field(default=0, init=False)
 
