@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.real("nginx"), pytest.mark.xdist_group("replicas-rolli
 CALLS = 2_000
 """Of each era, at least."""
 
-DRAIN = {"drain_delay": 2.0, "drain": 20.0}
+DRAIN = {"drain_delay": 1.0, "drain": 20.0}
 
 OLD_KEY, NEW_KEY = ("key-" + letter * 44 for letter in "on")
 OLD_STATE, NEW_STATE = ("state-" + letter * 44 for letter in "on")
