@@ -127,7 +127,6 @@ class Kind:
     entrypoint: str = "server"
     module: str = "mcp_tool"
     crash: str = "crash"
-    unknown: str = "unknown_tool"
     timeout: float = 60.0
 
     def failures(self) -> dict[str, str]:
@@ -137,7 +136,7 @@ class Kind:
 KINDS = (
     Kind("app", APP),
     Kind("double", APP, module="tests.serve.seen_double"),
-    Kind("wrapped", WRAPPED, "server:server", crash="tool_error", unknown="tool_error", timeout=2.0),
+    Kind("wrapped", WRAPPED, "server:server", crash="tool_error", timeout=2.0),
 )
 
 

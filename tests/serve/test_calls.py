@@ -150,7 +150,7 @@ def test_names_that_clients_make_up_become_no_label(server: Watched) -> None:
     assert server.value("mcp_tool_calls_total") == 21
     line = server.line("made-up", msg="request")
     assert "tool" not in line
-    assert line["error_type"] == server.kind.unknown
+    assert line["error_type"] == "unknown_tool"
     assert server.line("made-up", stream="audit")["tool"] == ""
 
 

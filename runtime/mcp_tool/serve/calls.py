@@ -146,7 +146,9 @@ class Calls:
 
     def _ended(self, record: Record, result: Mapping[str, Any]) -> None:
         if result.get("isError") is True:
-            record.outcome, record.error_type = "error", record.error_type or "tool_error"
+            # Whoever answers may have said what kind it is; a server of another library has no word for it.
+            kind = "tool_error" if record.tool or self.scopes is None else "unknown_tool"
+            record.outcome, record.error_type = "error", record.error_type or kind
         elif result.get("resultType") == "input_required":
             record.outcome = "asked"
         else:
