@@ -128,8 +128,9 @@ def test_data_stays_unless_it_is_said(counter: Pack) -> None:
 
 
 def test_a_service_that_never_comes_up_is_told_with_its_log(tmp_path: Path, image: str) -> None:
-    health = 'command = ["/usr/bin/redis-server", "--port", "nonsense"]\nhealth = { start = "1s", retries = 1, interval = "1s" }'
-    pack = write(tmp_path / "never", image, health)
+    command = 'command = ["/usr/bin/redis-server", "--port", "nonsense"]'
+    health = 'health = { start = "1s", retries = 1, interval = "1s" }'
+    pack = write(tmp_path / "never", image, f"{command}\n{health}")
     manifest = tmp_path / "never" / "mcp-tool.toml"
     manifest.write_text(manifest.read_text().replace('name = "counter"', 'name = "never"'))
     told = pack.run("deploy", "--yes", expect=(1,)).told

@@ -61,7 +61,7 @@ def resources(request: DesiredInput, options: Options) -> tuple[Resource, ...]:
     )
     document = _config(request)
     config = Resource("config", digest(document)[:16], {"document": document}, lifetime=Lifetime.RELEASE)
-    services = tuple(_services(request.manifest))
+    services = tuple(_services(request.manifest, image.key))
     container = _container(request, options, image.key, config.key, services)
     return (
         Resource(*NETWORK, {"internal": False}),
@@ -121,8 +121,11 @@ def _container(
     return Resource("container", name, fields, needs, phase=Phase.CANDIDATE)
 
 
-def _services(manifest: Manifest) -> list[Resource]:
-    """Services with an image of their own, and the volumes of their data."""
+def _services(manifest: Manifest, tool: Key) -> list[Resource]:
+    """Services with an image of their own, and the volumes of their data.
+
+    They need the tool's image: whether one is up is seen from a container beside it, which that image can be.
+    """
     made: list[Resource] = []
     for name, service in sorted(manifest.services.items()):
         if service.image is None:
@@ -146,7 +149,7 @@ def _services(manifest: Manifest) -> list[Resource]:
             "start": health.start + health.retries * (health.interval + health.timeout),
             "state": "running",
         }
-        made.append(Resource("service", name, fields, (NETWORK,)))
+        made.append(Resource("service", name, fields, (NETWORK, tool)))
     return made
 
 
