@@ -81,6 +81,7 @@ class Load:
         self.key = key
         self._where = where
         self._over = threading.Event()
+        self._counts = [0] * threads
         eras = itertools.islice(itertools.cycle([LEGACY, MODERN]), threads)
         self._threads = [threading.Thread(target=self._run, args=(era, place)) for place, era in enumerate(eras)]
 
@@ -100,6 +101,13 @@ class Load:
             lambda: bool(self.failed) or all(self.done[era] >= calls for era in (LEGACY, MODERN)), seconds
         )
 
+    def goes_on(self) -> bool:
+        """Wait until every thread has begun and ended a call since now, or one has failed."""
+        before = list(self._counts)
+        return eventually(
+            lambda: bool(self.failed) or all(now >= then + 2 for now, then in zip(self._counts, before, strict=True))
+        )
+
     def _run(self, era: str, place: int) -> None:
         tools = [QUICK] * 6 + [SLOW, BLOCKING] + ([ASKING] if era == MODERN else [])
         for number, name in enumerate(itertools.cycle(tools)):
@@ -111,6 +119,7 @@ class Load:
                 self.failed.append(f"{era} {name} {place}-{number}: {type(error).__name__}: {error}")
             else:
                 self.done[era] += 1
+                self._counts[place] += 1
 
     def _call(self, era: str, name: str, number: int) -> None:
         key = self.key
