@@ -2,11 +2,12 @@
 
 python launcher.py    one order a line on standard input, one answer a line on standard output
 
-    order    {"argv": [...], "moment": {"sort": "before" | "after" | "inside", "number": 3} | null}
+    order    {"argv": [...], "moment": {"sort": "before" | "after" | "inside", "number": 3, "step": "" | "…"} | null}
     answer   {"code": 0 | -9 | ..., "told": "...", "writes": ["lock", "create home home", ...], "inside": ["…", …]}
 
 A write is a call of the local world's ``apply``, ``records.add``, ``records.remove`` or ``lock.swap``. What happens
-inside of one is counted by what Python tells its audit hooks of files, processes and signals.
+inside of one is what Python tells its audit hooks of files, processes and signals. A moment's number counts the writes
+from 0, or inside of them the steps that are called ``step``.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import signal
 import sys
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Callable
 from typing import IO, Any, Final
 
@@ -37,20 +39,21 @@ class Moments:
     """Counts what a process does to the world, writes it down as it goes, and ends the process when it is told to."""
 
     def __init__(self, moment: dict[str, Any] | None, journal: int) -> None:
-        self._moment = moment or {"sort": "", "number": -1}
+        self._moment = moment or {"sort": "", "number": -1, "step": ""}
         self._journal = journal
         self._mutex = threading.Lock()
-        self._counts = {"before": 0, "after": 0, "inside": 0}
+        self._counts: Counter[tuple[str, str]] = Counter()
         self._writing = threading.local()
 
     def reached(self, sort: str, what: str) -> None:
         """Die here, if this is the moment."""
+        step = what if sort == "inside" else ""
         with self._mutex:
-            number = self._counts[sort]
-            self._counts[sort] += 1
+            number = self._counts[sort, step]
+            self._counts[sort, step] += 1
             if sort != "after":
                 os.write(self._journal, f"{sort} {what}\n".encode())
-            if self._moment["sort"] == sort and self._moment["number"] == number:
+            if self._moment == {"sort": sort, "number": number, "step": step}:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     def counted(self, name: Callable[..., str], write: Callable[..., Any]) -> Callable[..., Any]:
