@@ -270,7 +270,14 @@ class TestStdio:
             server.call("add", {"a": 1})
             assert server.receive()["result"]["isError"] is False
         first = (tmp_path / "bundle" / "stderr.log").read_text(encoding="utf-8").splitlines()[0]
-        assert "the log cannot be kept" in json.loads(first)["msg"]
+        assert "the log cannot be kept in a file" in json.loads(first)["msg"]
+
+    def test_a_user_without_a_home_is_served_too(self, tmp_path: Path) -> None:
+        bundle = make_bundle(tmp_path / "bundle", APP)
+        with stdio_server(bundle, env={"MCP_PACK_HOME": "~no-such-user-4711/data"}) as server:
+            server.initialize()
+            server.call("add", {"a": 1})
+            assert server.receive()["result"]["isError"] is False
 
 
 def _end(server: StdioServer) -> None:

@@ -10,10 +10,10 @@ author's code logs during a request has its `request_id` and `trace_id`.
 import atexit
 import json
 import logging
+import os
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import pydantic_core
@@ -139,15 +139,16 @@ def rarely(*names: str) -> None:
         handler.addFilter(_Rarely(names))
 
 
-def keep(path: Path, settings: Log) -> None:
-    """Write the same lines to a file that is put aside when it is full; see `LogFile`.
+def keep(settings: Log, tool: str, stage: str) -> None:
+    """Write the same lines to a file that is put aside when it is full: the config's, else that of `stdio_file`.
 
     Where that is not possible, one line says why, and standard error has to do.
     """
     try:
+        path = settings.file or stdio_file(os.environ, tool, stage)
         _OUT.file = LogFile(path, settings.size, settings.files)
-    except OSError as error:
-        logger.warning("the log cannot be kept in %s: %s", path, error.strerror or error)
+    except (OSError, RuntimeError) as error:  # the latter where this user has no home
+        logger.warning("the log cannot be kept in a file: %s", error)
 
 
 def line(document: Mapping[str, Any]) -> None:
@@ -241,5 +242,4 @@ __all__ = [
     "lost",
     "rarely",
     "request",
-    "stdio_file",
 ]

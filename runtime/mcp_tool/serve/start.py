@@ -168,7 +168,7 @@ def _load(request: Request) -> tuple["Served", "Seeing", "auth.Making | None"]:
     stdio.AT_CUT_OFF.append(log.flush)
     tool = _read_json(request.bundle / "tool.json", "the bundle", "build it again, or name another with --bundle")
     if request.transport == "stdio":
-        log.keep(config.log.file or log.stdio_file(os.environ, tool["name"], config.stage), config.log)
+        log.keep(config.log, tool["name"], config.stage)
     # Before the author's code could look for the keys. Whoever starts a server on stdio is its one caller.
     asking = auth.prepare(config) if request.transport == "http" else None
     environment.open_paths(request.bundle)
