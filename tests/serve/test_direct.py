@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -261,6 +262,20 @@ def test_both_ways_answer_the_same_whatever_the_value(server: HttpServer, value:
     headers, body = request(era, "plain", {"value": value}, {})
     ours, theirs = send(server, headers, body), send(server, headers, body, twice=True)
     assert (ours[0], ours[2]) == (theirs[0], theirs[2])
+
+
+@pytest.mark.parametrize("era", [LEGACY, MODERN])
+def test_large_calls_come_in_one_piece_with_their_head(server: HttpServer, era: str) -> None:
+    headers, body = request(era, "echo", {"text": "x" * 1_000_000}, {})
+    fixed = {"host": "localhost", **headers, "content-length": str(len(body))}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in fixed.items())
+    whole = f"POST /mcp HTTP/1.1\r\n{lines}\r\n".encode() + body
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        for _ in range(3):
+            connection.sendall(whole)
+            answer = http.client.HTTPResponse(connection)
+            answer.begin()
+            assert (answer.status, len(answer.read()) > 1_000_000) == (200, True)
 
 
 def test_a_state_sealed_on_one_way_is_opened_on_the_other(server: HttpServer) -> None:

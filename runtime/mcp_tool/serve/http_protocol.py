@@ -25,9 +25,9 @@ class Bounded(HttpToolsProtocol):
         self._received = 0
 
     def data_received(self, data: bytes) -> None:
-        """Parse, unless it is too much."""
-        self._received += len(data)
-        if self._received > HEAD and not self._is_within():
+        """Parse, unless what came before is too much: a piece may hold a whole head and much of a body."""
+        before, self._received = self._received, self._received + len(data)
+        if before > HEAD and not self._is_within():
             self.logger.warning("a request without end was cut off")
             if self.cycle is None or self.cycle.response_complete:
                 self.send_400_response("Request header fields too large")
