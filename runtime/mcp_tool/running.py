@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from mcp_tool.errors import ToolError
+from mcp_tool.record import CURRENT
 
 logger = logging.getLogger("mcp_tool.call")
 
@@ -273,7 +274,7 @@ class _Worker:
 
 async def _awaited(awaitable: Awaitable[Any]) -> Any:
     """The result; what would end the event loop, or look like the end of its task, as a `CrashError`."""
-    pid = os.getpid()
+    pid, record = os.getpid(), CURRENT.get()  # noqa: F841 - where the watchdog finds it, in another thread
     try:
         returned, raised = await awaitable, None
     except BaseException as error:  # noqa: BLE001 - sorted out below

@@ -22,6 +22,7 @@ from pydantic import BaseModel
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mcp_tool import results
+from mcp_tool.record import CURRENT
 from mcp_tool.running import LOSABLE, THREADS
 from mcp_tool.serve import pushed
 from mcp_tool.serve.calls import Calls
@@ -184,6 +185,7 @@ class _Timed:
 
 
 async def _scoped(scope: CancelScope, work: Awaitable[Any]) -> Any:
+    record = CURRENT.get()  # noqa: F841 - where the watchdog finds it, in another thread
     with scope:
         return await work
 

@@ -12,12 +12,11 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
-from types import CodeType, FrameType
+from types import FrameType
 from typing import Final
 
 from mcp_tool import loading
 from mcp_tool.record import Record
-from mcp_tool.serve.calls import Calls
 
 logger = logging.getLogger("mcp_tool.serve")
 
@@ -28,8 +27,7 @@ PAUSE: Final = 0.5
 """Seconds between two questions."""
 
 _FRAMES: Final = 20
-_AROUND: Final[CodeType] = Calls.__call__.__code__
-"""What surrounds every call, whoever answers it: its frame knows the tool."""
+_OURS: Final = "mcp_tool."
 
 
 class Watchdog:
@@ -106,12 +104,12 @@ def watching() -> Iterator[Watchdog]:
 
 
 def _called(frame: FrameType | None) -> tuple[Record | None, str]:
-    """Whose call runs in a stack."""
+    """Whose call runs in a stack: what this runtime has in it names the record so, in each task that a call has."""
     while frame is not None:
-        if frame.f_code is _AROUND:
-            known = frame.f_locals
-            record = known.get("record")
-            return (record, record.tool) if isinstance(record, Record) else (None, "")
+        if str(frame.f_globals.get("__name__")).startswith(_OURS):
+            record = frame.f_locals.get("record")
+            if isinstance(record, Record):
+                return record, record.tool
         frame = frame.f_back
     return None, ""
 
