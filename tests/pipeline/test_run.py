@@ -150,6 +150,17 @@ auth = {{ mode = "iam" }}
         assert "serve.auth.mode" in done.stderr
 
 
+@pytest.mark.parametrize(("host", "said"), [("0.0.0.0", True), ("127.0.0.1", False), ("localhost", False)])
+def test_it_says_where_a_network_may_call(tmp_path: Path, host: str, said: bool) -> None:
+    folder = project(tmp_path / "shouter")
+    port = free_port()
+    with running(folder, "--host", host, "--port", str(port)) as process:
+        assert answer(port, "ABC", process) == "ABC"
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=PATIENCE)
+    assert (b"whoever reaches it in its network may call" in err) is said
+
+
 def test_reload_is_refused_where_it_would_cut_the_client_off(tmp_path: Path) -> None:
     folder = project(tmp_path / "shouter")
     done = run("run", "--transport", "stdio", "--reload", "--project", str(folder))
