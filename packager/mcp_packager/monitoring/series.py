@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from mcp_packager.monitoring.letters import written
+from mcp_packager.yaml import written
 
 CALLS: Final = "mcp_tool_calls_total"
 ERRORS: Final = "mcp_tool_errors_total"

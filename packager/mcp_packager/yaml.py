@@ -9,8 +9,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from mcp_packager.monitoring.letters import written
-
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
 _RETYPED: Final = frozenset({"y", "yes", "n", "no", "true", "false", "on", "off", "null"})
 _SHORT: Final = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t"}
@@ -65,6 +63,13 @@ def _scalar(value: Any) -> str:
             return "[]"
         case _:
             raise TypeError(f"{type(value).__name__} does not go into YAML")
+
+
+def written(letter: str) -> str:
+    r"""The character itself where it can be seen, else ``\uXXXX`` or ``\UXXXXXXXX``, which Go's texts know too."""
+    if letter.isprintable():
+        return letter
+    return f"\\u{ord(letter):04x}" if ord(letter) <= 0xFFFF else f"\\U{ord(letter):08x}"
 
 
 def _text(text: str) -> str:
