@@ -255,10 +255,15 @@ async def serve(
     )
     # Entered here, not by uvicorn, which would print a traceback of its own where it fails.
     async with lifespan:
-        server = _Uvicorn(config, shell, close_listens, ready, handed_over=handed_over)
         keep_out(sockets)
         logging.getLogger("uvicorn.error").addFilter(_is_news)
-        with watching():
+        with watching() as watch:
+
+            def begin() -> None:
+                ready()
+                watch()
+
+            server = _Uvicorn(config, shell, close_listens, begin, handed_over=handed_over)
             await server.serve(sockets=list(sockets))
         return server.exit_code
 

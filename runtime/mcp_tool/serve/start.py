@@ -105,8 +105,13 @@ def _serve_stdio(request: Request) -> None:
 
     async def run() -> None:
         async with watched.exporting(), served.running():
-            with watchdog.watching():
-                await stdio.serve(served.server, pipes, _settle, watched.calls.seen)
+            with watchdog.watching() as watch:
+
+                def ready() -> None:
+                    _settle()
+                    watch()
+
+                await stdio.serve(served.server, pipes, ready, watched.calls.seen)
 
     asyncio.run(run())
 

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Final
 
@@ -93,12 +93,11 @@ class Watchdog:
 
 
 @contextlib.contextmanager
-def watching() -> Iterator[Watchdog]:
-    """Watch the running loop while the block runs; enter it on that loop."""
+def watching() -> Iterator[Callable[[], None]]:
+    """Watch the running loop from the moment that the block calls what it gets, until its end."""
     watchdog = Watchdog(asyncio.get_running_loop())
-    watchdog.start()
     try:
-        yield watchdog
+        yield watchdog.start
     finally:
         watchdog.stop()
 
