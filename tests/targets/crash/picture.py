@@ -62,7 +62,8 @@ class Stage:
             "files": sorted(_files(self.places.root)),
             "processes": sorted(processes(self.places.root)),
             "answer": greeting(self.url()),
-            "beside": [path for path in beside(self.places) if path != self.places.lock.name or self._locked()],
+            # The lock of one that died holds nothing, and goes with what it left beside it when the next one takes it.
+            "beside": beside(self.places) if self._locked() else [],
         }
         text = json.dumps(found, sort_keys=True)
         for plain, name in self._said(releases):
@@ -71,7 +72,7 @@ class Stage:
         return {name: sorted(part) if isinstance(part, list) else part for name, part in told.items()}
 
     def _locked(self) -> bool:
-        """Whether the lock holds: that of one that died does not, and may lie there until the next one takes it."""
+        """Whether the lock holds."""
         holder = self.world().lock.read()
         return holder is not None and holder.expires > time.time()
 
