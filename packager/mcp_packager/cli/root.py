@@ -43,6 +43,7 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
         "client-config": Entry(f"{_HERE}.client_config:client_config", "Print or write the settings of an MCP client."),
         "monitoring": Entry(f"{_HERE}.monitoring:monitoring", "Write a Grafana dashboard and Prometheus alert rules."),
         "secrets": Entry(f"{_HERE}.secrets:secrets", "List secrets, deliver new values, make keys for callers."),
+        "verify-image": Entry(f"{_HERE}.verify_image:verify_image", "Check an image and what is said about it."),
     },
     "About mcp-pack": {
         "schema": Entry(f"{_HERE}.schema:schema", "Print the JSON Schema of mcp-tool.toml."),

@@ -36,6 +36,14 @@ _STEP_TRIES: Final = 4
 _OK: Final = frozenset({200})
 
 
+class MissingError(WorldError):
+    """The registry does not have what a manifest of its own names."""
+
+
+class WrongBytesError(WorldError):
+    """The registry gave something else than what the digest is of."""
+
+
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """A manifest or an index as it came: the bytes are what its digest is of."""
@@ -137,7 +145,7 @@ class Registry:
         )
         if response.status == 404:
             response.drain_conn()
-            raise WorldError(Problem(f"{self.reference} names {digest}, which is not there", "push that image again"))
+            raise MissingError(Problem(f"{self.reference} names {digest}, which is not there", "push that image again"))
         size = 0
         try:
             for chunk in response.stream(_CHUNK):
@@ -274,8 +282,8 @@ class Registry:
         )
 
 
-def _tampered(reference: Reference, digest: str) -> WorldError:
-    return WorldError(
+def _tampered(reference: Reference, digest: str) -> WrongBytesError:
+    return WrongBytesError(
         Problem(
             f"{reference.registry} gave something else than {digest}",
             "do not use this registry before its owner knows why; a broken proxy in between may be the reason",
