@@ -10,7 +10,7 @@ import secrets
 import socket
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from mcp_packager.errors import PackError
+from mcp_packager.pipeline.secrets import new_key
 from mcp_packager.verify import McpClient, RefusedError
 from tests.cli.process import run
 from tests.pipeline.projects import CODE, data, destroyed_afterwards, ok, project
@@ -60,8 +61,9 @@ def let_in(url: str, key: str | None) -> bool:
     return bool(result["content"][0]["text"] == "ABC")
 
 
+@pytest.mark.timeout(300)
 def test_a_whole_life(tmp_path: Path) -> None:
-    first, second, third = (data_of_new_key(tmp_path) for _ in range(3))
+    first, second, third = printed(tmp_path), asdict(new_key()), asdict(new_key())
     # One secret holds the key itself, the other only its hash: the server takes both.
     env = {"FIRST": first["key"], "SECOND": second["hash"]}
     folder = written(tmp_path / "guarded", "1.0.0", "FIRST")
@@ -73,7 +75,6 @@ def test_a_whole_life(tmp_path: Path) -> None:
         assert "call shout answered as expected" in done["verified"]
         assert done["unverified"] == []
         assert [let_in(url, key) for key in (None, first["key"], second["key"])] == [False, True, False]
-        assert not data(folder, "deploy", "--yes", env=env)["deployments"][0]["changed"]
         (status,) = data(folder, "status")["deployments"]
         assert (status["state"], status["endpoint"]["auth"]) == ("running", "bearer")
 
@@ -98,11 +99,11 @@ def test_a_whole_life(tmp_path: Path) -> None:
         assert CLOSED in back["verified"]
         assert [let_in(url, key["key"]) for key in (first, second, third)] == [True, False, True]
         ok(folder, "destroy", "--yes")
-        assert data(folder, "status")["deployments"][0]["state"] == "absent"
     assert not list((Path(os.environ["MCP_PACK_HOME"]) / "local").glob("guarded-*"))
 
 
-def data_of_new_key(folder: Path) -> dict[str, str]:
+def printed(folder: Path) -> dict[str, str]:
+    """A new key, as the command prints it."""
     made = json.loads(run("secrets", "new-key", "--json", "--project", str(folder)).stdout)
     assert made["hash"] == "sha256:" + hashlib.sha256(made["key"].encode()).hexdigest()
     assert len(made["key"]) >= 43

@@ -9,6 +9,8 @@ import os
 import secrets
 from pathlib import Path
 
+import pytest
+
 from tests.cli.process import run
 from tests.pipeline.projects import data, destroyed_afterwards, project
 
@@ -115,6 +117,7 @@ def environment() -> dict[str, str]:
 '''
 
 
+@pytest.mark.timeout(300)
 def test_keys_and_the_deploys_own_tokens_are_nowhere_but_in_the_servers_own_files(tmp_path: Path) -> None:
     key = secrets.token_urlsafe(32)
     folder = project(tmp_path / "guarded", code=ENVIRONMENT, manifest=GUARDED)

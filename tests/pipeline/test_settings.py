@@ -130,6 +130,7 @@ def read(url: str, client: str = "192.0.2.1") -> str:
 
 
 @pytest.mark.real("redis")
+@pytest.mark.timeout(300)
 def test_everything_at_once(tmp_path: Path, redis: tuple[int, str], collector: tuple[int, list[str]]) -> None:
     metrics = free_port()
     text = MANIFEST.format(redis=redis[0], burst=BURST, metrics=metrics, collector=collector[0])
