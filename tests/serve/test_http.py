@@ -297,10 +297,14 @@ class TestStop:
             outcomes(running)
 
     def test_a_load_balancer_can_see_it_coming(self, bundle: Path) -> None:
-        with http_server(bundle, {"serve": {"drain_delay": 3}}) as server:
+        with http_server(bundle, {"serve": {"drain_delay": 4}}) as server:
+
+            def leaves() -> bool:
+                status, _, body = server.request("GET", "/readyz")
+                return status == 503 and json.loads(body)["reasons"] == ["draining"]
+
             server.process.terminate()
-            assert eventually(lambda: server.request("GET", "/readyz")[0] == 503)
-            assert json.loads(server.request("GET", "/readyz")[2])["reasons"] == ["draining"]
+            assert eventually(leaves)
             assert server.request("GET", "/healthz")[0] == 200
             assert server.modern("tools/call", {"name": "add", "arguments": {"a": 1}})["result"]["isError"] is False
             assert server.process.wait(10) == 0
