@@ -131,12 +131,14 @@ def test_a_server_that_asks_to_be_started_anew_has_not_crashed_however_often(dep
     params = {"name": "die", "arguments": {"code": 75}}
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).encode()
     before = wait_for(runs)
+    crashes = deployed.server()["restarts"]
     for _ in range(6):
         request = urllib.request.Request(deployed.pack.url(), body, head)
         with contextlib.suppress(OSError, http.client.HTTPException):
             urllib.request.urlopen(request, timeout=20).close()
         before = wait_for(functools.partial(runs, before))
-    assert (deployed.server()["restarts"], deployed.server()["exit"]) == (0, "exited with code 75")
+    assert deployed.server()["restarts"] <= crashes
+    assert deployed.server()["exit"] == "exited with code 75"
     assert greeting(deployed.pack.url()) == f"you {len(SECRET)}"
 
 
