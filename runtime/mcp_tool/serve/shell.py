@@ -132,7 +132,7 @@ class Shell:
         return not await self._reasons()
 
     async def _reasons(self) -> tuple[str, ...]:
-        return await self.readiness.reasons() if self.ready else ("draining" if self.draining else "not serving",)
+        return await self.readiness.reasons() if self.ready else (self.unready,)
 
     async def _say_whether_ready(self, send: Send) -> None:
         if reasons := await self._reasons():
