@@ -37,9 +37,10 @@ def contract(tool: Mapping[str, Any], bundle: Path) -> dict[str, Any]:
         ContractError: It is no MCP server, or one that does not answer.
     """
     from mcp_tool.config import Config
-    from mcp_tool.serve import author, wrapped
-    from mcp_tool.serve.calls import Calls
+    from mcp_tool.serve import author
+    from mcp_tool.serve.observe.calls import Calls
     from mcp_tool.serve.problem import StartProblem
+    from mcp_tool.serve.sdk import wrapped
 
     entrypoint = tool["entrypoint"]
     candidate = author.load_object(entrypoint)

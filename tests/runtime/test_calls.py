@@ -18,6 +18,7 @@ from pydantic import BaseModel
 
 from mcp_tool import Audio, Context, File, Image, Link, RpcError, Text, ToolError, ToolResult, registry, tool
 from mcp_tool.app import App
+from mcp_tool.principal import Principal
 from mcp_tool.wire import InProcess
 from tests.runtime.conftest import MakeApp
 
@@ -339,9 +340,11 @@ class TestContext:
             await ctx.log("notice", {"a": 1}, "mine")
             await ctx.tools_changed()
             await ctx.resource_updated("a://b")
-            return f"{ctx.request_id} {ctx.protocol_version} {ctx.principal} {ctx.client.samples} {ctx.headers}"
+            who = ctx.principal.subject if ctx.principal else "nobody"
+            return f"{ctx.request_id} {ctx.protocol_version} {who} {ctx.client.samples} {ctx.headers}"
 
-        wire = InProcess(request_id=7, principal="ann", client_capabilities={"sampling": {}}, headers={"h": "1"})
+        ann = Principal("bearer", "ann")
+        wire = InProcess(request_id=7, principal=ann, client_capabilities={"sampling": {}}, headers={"h": "1"})
         assert value(called(make_app(), "talk", wire)) == {"result": "7 2026-07-28 ann True {'h': '1'}"}
         assert wire.sent == [
             ("progress", {"progress": 1, "total": 2, "message": "half"}),

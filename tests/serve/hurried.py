@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 
 from mcp_tool import __main__
-from mcp_tool.serve import http_connections, shell
+from mcp_tool.serve.http import connections as http_connections
+from mcp_tool.serve.http import shell
 
 SECONDS = 0.5
 

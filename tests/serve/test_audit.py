@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from mcp_tool.principal import Principal
 from mcp_tool.record import Record
-from mcp_tool.serve.audit import Audit, Audited
-from mcp_tool.serve.redact import HIDDEN, MOST_TEXT, Redaction, secret_name
+from mcp_tool.serve.observe.audit import Audit, Audited
+from mcp_tool.serve.observe.redact import HIDDEN, MOST_TEXT, Redaction, secret_name
 from tests.serve.process import ENVELOPE, MODERN
 from tests.serve.seen import KINDS, Watched, bundle_of, wait_for, watched
 

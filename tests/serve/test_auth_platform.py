@@ -15,7 +15,7 @@ import pytest
 from mcp_tool.config import parse
 from mcp_tool.principal import Principal
 from mcp_tool.serve import auth
-from mcp_tool.serve.gates import PEER, PLATFORM, Platform, Refusal
+from mcp_tool.serve.http.gates import PEER, PLATFORM, Platform, Refusal
 from tests.serve.process import http_server, make_bundle
 
 IDENTITY, DATA = b"x-amzn-oidc-identity", b"x-amzn-oidc-data"

@@ -19,7 +19,7 @@ from mcp_tool.serve.auth.door import Doorkeeper
 from mcp_tool.serve.auth.issuer import KeyRing, places
 from mcp_tool.serve.auth.resource import Resource
 from mcp_tool.serve.auth.tokens import REMEMBERED, Tokens
-from mcp_tool.serve.gates import Refusal
+from mcp_tool.serve.http.gates import Refusal
 from mcp_tool.serve.problem import StartProblem
 from tests.serve.issuer import Issuer, answering, forged, issuer, key
 from tests.serve.issuer_wrong import EC, ED, OTHER, RSA, WRONG, now

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from mcp_tool.config import Config
-from mcp_tool.serve import between, events
+from mcp_tool.serve import between
 from mcp_tool.serve.problem import StartProblem
+from mcp_tool.serve.sdk import events
 
 PASSWORD = "a-password"
 

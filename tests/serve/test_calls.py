@@ -14,10 +14,10 @@ import pytest
 from mcp_tool.errors import RpcError
 from mcp_tool.principal import Principal
 from mcp_tool.record import CURRENT, Record
-from mcp_tool.serve.audit import Audit, Audited
-from mcp_tool.serve.calls import Calls
-from mcp_tool.serve.metrics import Metrics
-from mcp_tool.serve.redact import Redaction
+from mcp_tool.serve.observe.audit import Audit, Audited
+from mcp_tool.serve.observe.calls import Calls
+from mcp_tool.serve.observe.metrics import Metrics
+from mcp_tool.serve.observe.redact import Redaction
 from mcp_tool.wire import InProcess
 from tests.serve.process import LEGACY, MODERN
 from tests.serve.seen import KINDS, Watched, bundle_of, wait_for, watched

@@ -7,8 +7,8 @@ from ipaddress import ip_network
 
 import pytest
 
-from mcp_tool.serve.gates import Platform
-from mcp_tool.serve.proxies import Proxies
+from mcp_tool.serve.http.gates import Platform
+from mcp_tool.serve.http.proxies import Proxies
 from tests.serve.test_shell import bench
 
 

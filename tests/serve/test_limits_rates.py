@@ -16,9 +16,9 @@ import pytest
 from mcp_tool import config
 from mcp_tool.config import Rate
 from mcp_tool.principal import ANONYMOUS, Principal
-from mcp_tool.serve import limits
-from mcp_tool.serve.gates import Refusal
-from mcp_tool.serve.limits import Buckets
+from mcp_tool.serve.http import limits
+from mcp_tool.serve.http.gates import Refusal
+from mcp_tool.serve.http.limits import Buckets
 from mcp_tool.serve.problem import StartProblem
 from tests import real_parts
 from tests.serve.process import JSON, HttpServer, http_server, make_bundle

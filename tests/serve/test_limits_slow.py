@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mcp_tool.serve.http_connections import Sweep
+from mcp_tool.serve.http.connections import Sweep
 from tests.serve.process import JSON, HttpServer, http_server, make_bundle
 from tests.serve.test_http import SOURCE, eventually
 

@@ -15,7 +15,7 @@ import pytest
 
 from mcp_targets.local.logs import read_logs
 from mcp_tool.record import Record
-from mcp_tool.serve.log_file import stdio_file
+from mcp_tool.serve.observe.log_file import stdio_file
 from tests.serve.process import MODERN, HttpServer, StdioServer, command, make_bundle, stdio_server
 from tests.serve.seen import APP, KINDS, Watched, bundle_of, wait_for, watched
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from mcp_tool.serve.log import encode
-from mcp_tool.serve.log_file import LogFile
-from mcp_tool.serve.log_writer import Writer
+from mcp_tool.serve.observe.log import encode
+from mcp_tool.serve.observe.log_file import LogFile
+from mcp_tool.serve.observe.log_writer import Writer
 
 
 def line(document: dict[str, object]) -> bytes:

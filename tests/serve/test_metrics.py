@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from mcp_tool.serve.metrics import BUCKETS, CANCELLED, OTHER, Gauge, Metrics, text
+from mcp_tool.serve.observe.metrics import BUCKETS, CANCELLED, OTHER, Gauge, Metrics, text
 from tests.serve.process import http_server
 from tests.serve.seen import KINDS, Watched, bundle_of, samples, wait_for, watched
 
@@ -202,13 +202,14 @@ def test_without_a_port_nothing_is_counted_and_nothing_listens(another: Path) ->
         plain.call("told")
         listening = [line for line in plain.server.lines() if line["msg"] == "serving metrics"]
         modules = subprocess.run(
-            [sys.executable, "-c", "import mcp_tool.serve.calls, sys; print(*sys.modules)"],
+            [sys.executable, "-c", "import mcp_tool.serve.observe.calls, sys; print(*sys.modules)"],
             capture_output=True,
             text=True,
             check=True,
         ).stdout.split()
     assert listening == []
-    assert not {"mcp_tool.serve.metrics_http", "mcp_tool.serve.audit", "mcp_tool.serve.tracing"} & set(modules)
+    unasked = ("metrics_http", "audit", "tracing")
+    assert not {f"mcp_tool.serve.observe.{name}" for name in unasked} & set(modules)
 
 
 def test_names_that_need_it_are_escaped() -> None:

@@ -8,8 +8,8 @@ import socket
 
 import pytest
 
-from mcp_tool.serve import ready as readiness
-from mcp_tool.serve.ready import Readiness
+from mcp_tool.serve.http import ready as readiness
+from mcp_tool.serve.http.ready import Readiness
 from tests.serve.test_shell import bench
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mcp_tool.serve import reply
+from mcp_tool.serve.http import reply
 
 
 def test_a_silent_call_pings_and_then_answers_on_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:

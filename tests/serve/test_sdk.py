@@ -74,8 +74,8 @@ from pathlib import Path
 sys.path.insert(0, {str(bundle / "app")!r})
 from mcp_tool import config
 from mcp_tool.app import App
-from mcp_tool.serve.calls import Calls
-from mcp_tool.serve.sdk import serve_app
+from mcp_tool.serve.observe.calls import Calls
+from mcp_tool.serve.sdk.server import serve_app
 tool = json.loads(Path({str(bundle / "tool.json")!r}).read_text())
 app = App.load(tool)
 settings = config.parse({{"serve": {{"listen": {listen}}}}})

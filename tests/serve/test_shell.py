@@ -13,10 +13,10 @@ import pytest
 from mcp_tool.config import Serve
 from mcp_tool.principal import Principal
 from mcp_tool.record import Record
-from mcp_tool.serve import shell as gates
-from mcp_tool.serve.gates import PLATFORM, Headers, Platform, Refusal
-from mcp_tool.serve.names import Names
-from mcp_tool.serve.shell import Message, Receive, Scope, Send, Shell
+from mcp_tool.serve.http import shell as gates
+from mcp_tool.serve.http.gates import PLATFORM, Headers, Platform, Refusal
+from mcp_tool.serve.http.names import Names
+from mcp_tool.serve.http.shell import Message, Receive, Scope, Send, Shell
 from mcp_tool.wire import MODERN
 
 NAMES = Names.of("127.0.0.1", "https://pub.test/mcp", (), ())

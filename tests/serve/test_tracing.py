@@ -253,6 +253,12 @@ def test_without_telemetry_nothing_of_it_is_imported(bundle: Path, tmp_path: Pat
         server.initialize()
         server.call("modules")
         found = set(server.receive()["result"]["structuredContent"]["result"])
-    assert "mcp_tool.serve.calls" in found
-    optional = {"opentelemetry.sdk", "requests", "redis", "mcp_tool.serve.tracing", "mcp_tool.serve.audit"}
+    assert "mcp_tool.serve.observe.calls" in found
+    optional = {
+        "opentelemetry.sdk",
+        "requests",
+        "redis",
+        "mcp_tool.serve.observe.tracing",
+        "mcp_tool.serve.observe.audit",
+    }
     assert not optional & found

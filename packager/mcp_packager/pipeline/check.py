@@ -95,7 +95,7 @@ def _pushing(author: AuthorFiles) -> Iterator[str]:
     found = pushes(author)
     if not found:
         return
-    from mcp_tool.serve import pushed  # the runtime's own words, as the caller of such a tool reads them
+    from mcp_tool.serve.sdk import pushed  # the runtime's own words, as the caller of such a tool reads them
 
     forms = {"fastmcp": pushed.FASTMCP, "mcp": pushed.SDK}
     for push in found:

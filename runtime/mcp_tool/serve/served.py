@@ -10,7 +10,7 @@ from mcp.server.subscriptions import ListenHandler
 from starlette.applications import Starlette
 
 from mcp_tool.config import Serve
-from mcp_tool.serve.shell import Application
+from mcp_tool.serve.http.shell import Application
 
 
 class Threads(Protocol):

@@ -19,7 +19,7 @@ from mcp_tool.serve.problem import StartProblem
 if TYPE_CHECKING:
     from mcp_tool.config import Config
     from mcp_tool.serve import auth
-    from mcp_tool.serve.seeing import Seeing
+    from mcp_tool.serve.observe.seeing import Seeing
     from mcp_tool.serve.served import Served
 
 Transport = Literal["stdio", "http"]
@@ -73,7 +73,7 @@ def serve(request: Request) -> NoReturn:
 def _fail(problem: StartProblem) -> NoReturn:
     """Say what is wrong, also where a client that starts servers lets nobody look at their standard error."""
     problem.report()
-    from mcp_tool.serve import log
+    from mcp_tool.serve.observe import log
 
     log.kept({"ts": round(time.time(), 3), **problem.document()})
     _leave(1)
@@ -117,9 +117,11 @@ def _serve_stdio(request: Request) -> None:
 
 
 def _serve_http(request: Request) -> int:
-    from mcp_tool.serve import http, limits, log, shell
-    from mcp_tool.serve.names import Names
-    from mcp_tool.serve.ready import Readiness
+    from mcp_tool.serve.http import limits, shell
+    from mcp_tool.serve.http import server as http
+    from mcp_tool.serve.http.names import Names
+    from mcp_tool.serve.http.ready import Readiness
+    from mcp_tool.serve.observe import log
 
     sockets = http.inherited(request.descriptors) or (http.bind(request.host, request.port),)
     served, watched, asking = _load(request)
@@ -163,7 +165,8 @@ def _load(request: Request) -> tuple["Served", "Seeing", "auth.Making | None"]:
     """Everything between the command line and the transport."""
     gc.disable()  # collections during the imports find nothing and cost a twentieth of the start
     from mcp_tool import config as configuration
-    from mcp_tool.serve import auth, environment, log, stdio
+    from mcp_tool.serve import auth, environment, stdio
+    from mcp_tool.serve.observe import log
     from mcp_tool.settings import Values
 
     # A wheel carries a config with [env], so that it runs where nobody deployed it; its client may say otherwise.
@@ -191,8 +194,8 @@ def _load_app(
 ) -> tuple["Served", "Seeing"]:
     from mcp_tool.app import App
     from mcp_tool.running import THREADS
-    from mcp_tool.serve import sdk
-    from mcp_tool.serve.seeing import seeing
+    from mcp_tool.serve.observe.seeing import seeing
+    from mcp_tool.serve.sdk import server as sdk
 
     threads = min(THREADS, config.serve.concurrency)
     app = App.load(tool, secrets=secrets, timeout=config.serve.timeout, threads=threads)
@@ -204,8 +207,9 @@ def _load_app(
 def _load_wrapped(
     tool: Mapping[str, Any], config: "Config", contract: Mapping[str, Any] | None
 ) -> tuple["Served", "Seeing"]:
-    from mcp_tool.serve import author, wrapped
-    from mcp_tool.serve.seeing import seeing
+    from mcp_tool.serve import author
+    from mcp_tool.serve.observe.seeing import seeing
+    from mcp_tool.serve.sdk import wrapped
 
     watched = seeing(config, tool, contract)
     candidate = author.load_object(tool["entrypoint"])

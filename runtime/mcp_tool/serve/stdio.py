@@ -150,7 +150,7 @@ class Wire:
 
     def _begin(self, method: str, identity: str | int, params: object) -> None:
         if method == "initialize" and isinstance(params, dict):
-            from mcp_tool.serve.noting import named
+            from mcp_tool.serve.http.noting import named
 
             self._client = named(params.get("clientInfo"))
         ON_STDIO[identity] = Record(

@@ -18,7 +18,7 @@ _FOLLOW: Final = 0.2
 
 def stdio_log(identity: Identity, environ: Mapping[str, str]) -> Path:
     """Where the runtime keeps the log of servers over stdio: those that clients start from the wheel, and our own."""
-    from mcp_tool.serve.log_file import stdio_file
+    from mcp_tool.serve.observe.log_file import stdio_file
 
     return stdio_file(environ, identity.tool, identity.stage)
 

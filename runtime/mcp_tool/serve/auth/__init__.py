@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from mcp_tool.config import Config, NoAuth
-from mcp_tool.serve.gates import Authenticator
+from mcp_tool.serve.http.gates import Authenticator
 
 Making = Callable[[Mapping[str, frozenset[str]]], Authenticator]
 """What asks every caller who it is, made once the tools are known: by tool, the scopes that its caller must have."""

@@ -12,7 +12,7 @@ from mcp_tool.serve.auth.keys import StaticKeys
 from mcp_tool.serve.auth.probe import PREFIX, ProbeKey
 from mcp_tool.serve.auth.resource import Resource, endpoint
 from mcp_tool.serve.auth.shown import Denied
-from mcp_tool.serve.gates import Headers, Refusal
+from mcp_tool.serve.http.gates import Headers, Refusal
 from mcp_tool.serve.problem import StartProblem
 
 Asked = BearerAuth | JwtAuth | IamAuth
@@ -40,7 +40,7 @@ _UNCLEAR: Final = Refusal(
 
 @dataclass(frozen=True)
 class Doorkeeper:
-    """Asks every caller who it is. Implements `mcp_tool.serve.gates.Authenticator`.
+    """Asks every caller who it is. Implements `mcp_tool.serve.http.gates.Authenticator`.
 
     Attributes:
         resource: What the caller wants to reach.

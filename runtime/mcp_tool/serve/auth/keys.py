@@ -12,7 +12,7 @@ from typing import Any, Final
 from mcp_tool.config import SecretRef
 from mcp_tool.principal import Principal
 from mcp_tool.serve.auth.shown import Denied
-from mcp_tool.serve.gates import Headers
+from mcp_tool.serve.http.gates import Headers
 from mcp_tool.serve.problem import StartProblem
 
 _HASHED: Final = "sha256:"

@@ -32,7 +32,7 @@ from typing import Any, Final
 from mcp_tool.principal import Principal
 from mcp_tool.serve.auth.claims import client_of, frozen, scopes_of
 from mcp_tool.serve.auth.shown import Denied
-from mcp_tool.serve.gates import PEER, PLATFORM, Headers, Platform
+from mcp_tool.serve.http.gates import PEER, PLATFORM, Headers, Platform
 
 _IDENTITY: Final = b"x-amzn-oidc-identity"
 _DATA: Final = b"x-amzn-oidc-data"

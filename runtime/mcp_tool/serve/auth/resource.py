@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from mcp_tool.serve.gates import Headers, Refusal
+from mcp_tool.serve.http.gates import Headers, Refusal
 
 WELL_KNOWN: Final = "/.well-known/oauth-protected-resource"
 

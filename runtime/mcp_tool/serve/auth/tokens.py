@@ -21,7 +21,7 @@ from mcp_tool.serve.auth.claims import client_of, frozen, scopes_of, subject_of
 from mcp_tool.serve.auth.issuer import KeyRing, same_issuer
 from mcp_tool.serve.auth.resource import Resource
 from mcp_tool.serve.auth.shown import Denied
-from mcp_tool.serve.gates import Headers
+from mcp_tool.serve.http.gates import Headers
 
 LEEWAY: Final = 30.0
 """Seconds by which the issuer's clock may differ from ours."""

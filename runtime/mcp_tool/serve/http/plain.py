@@ -15,7 +15,7 @@ import pydantic_core
 from mcp_types import DEFAULT_NEGOTIATED_VERSION, methods
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 
-from mcp_tool.serve.gates import Headers
+from mcp_tool.serve.http.gates import Headers
 
 CALL: Final = "tools/call"
 ASKED: Final = frozenset(

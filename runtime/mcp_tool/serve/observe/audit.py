@@ -27,9 +27,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from mcp_tool.record import Record
-from mcp_tool.serve import log
-from mcp_tool.serve.log_file import LogFile
-from mcp_tool.serve.redact import Redaction
+from mcp_tool.serve.observe import log
+from mcp_tool.serve.observe.log_file import LogFile
+from mcp_tool.serve.observe.redact import Redaction
 
 SYNC: Final = 1.0
 """Seconds for which an entry may be in the system's memory alone; the process's own death loses none."""

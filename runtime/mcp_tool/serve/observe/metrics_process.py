@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from mcp_tool.serve.metrics import Gauge
+from mcp_tool.serve.observe.metrics import Gauge
 
 _LOADED = time.time()
 

@@ -22,14 +22,14 @@ from starlette.applications import Starlette
 
 from mcp_tool.config import Config, Serve
 from mcp_tool.errors import RpcError
-from mcp_tool.serve import events
-from mcp_tool.serve.calls import Calls
-from mcp_tool.serve.direct import Answer, Direct, ready
-from mcp_tool.serve.exchange import Exchange, LogLevel, caller, record_of
-from mcp_tool.serve.noting import Greetings, noted
+from mcp_tool.serve.http.direct import Answer, Direct, ready
+from mcp_tool.serve.http.noting import Greetings, noted
+from mcp_tool.serve.http.shell import Application
+from mcp_tool.serve.observe.calls import Calls
 from mcp_tool.serve.problem import StartProblem
+from mcp_tool.serve.sdk import events
+from mcp_tool.serve.sdk.exchange import Exchange, LogLevel, caller, record_of
 from mcp_tool.serve.served import Served
-from mcp_tool.serve.shell import Application
 from mcp_tool.wire import MODERN, Wire
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ import pydantic_core
 
 from mcp_tool.config import Log
 from mcp_tool.record import CURRENT, Record
-from mcp_tool.serve.log_file import LogFile, stdio_file
-from mcp_tool.serve.log_writer import Writer
+from mcp_tool.serve.observe.log_file import LogFile, stdio_file
+from mcp_tool.serve.observe.log_writer import Writer
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 

@@ -20,10 +20,10 @@ import uvicorn
 from sse_starlette.sse import AppStatus
 
 from mcp_tool.config import Serve
-from mcp_tool.serve.http_connections import Sweep, is_idle, let_nobody_in
-from mcp_tool.serve.http_forks import keep_out
+from mcp_tool.serve.http.connections import Sweep, is_idle, let_nobody_in
+from mcp_tool.serve.http.forks import keep_out
+from mcp_tool.serve.http.shell import Shell
 from mcp_tool.serve.problem import StartProblem
-from mcp_tool.serve.shell import Shell
 from mcp_tool.serve.stdio import cut_off_after
 from mcp_tool.serve.watchdog import watching
 
@@ -276,7 +276,7 @@ def _is_news(record: logging.LogRecord) -> bool:
 def _protocol(max_body: int) -> "type[asyncio.Protocol] | Literal['h11']":
     if not importlib.util.find_spec("httptools"):
         return "h11"
-    from mcp_tool.serve.http_protocol import bounded
+    from mcp_tool.serve.http.protocol import bounded
 
     return bounded(max_body)
 

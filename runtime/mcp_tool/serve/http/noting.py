@@ -15,7 +15,7 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERS
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mcp_tool.record import CURRENT, KEY, Record
-from mcp_tool.serve.exchange import record_of
+from mcp_tool.serve.sdk.exchange import record_of
 
 Context = ServerRequestContext[Any, Any]
 Handler = Callable[[Context, Any], Awaitable[Any]]

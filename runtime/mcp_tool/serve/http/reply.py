@@ -7,7 +7,7 @@ The wire form of both, and the pings that keep a silent stream open, are those o
 import asyncio
 from typing import Final, Self
 
-from mcp_tool.serve.shell import Receive, Send
+from mcp_tool.serve.http.shell import Receive, Send
 
 PING_AFTER: Final = 15.0
 """Seconds of silence after which a stream says that it lives: half of what proxies usually wait, and less."""

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from mcp_tool.serve.gates import Headers
+from mcp_tool.serve.http.gates import Headers
 from mcp_tool.wire import MODERN
 
 _NONE: Final[frozenset[str]] = frozenset()

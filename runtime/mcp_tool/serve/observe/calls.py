@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mcp_tool.errors import RpcError
 from mcp_tool.record import CURRENT, Record
-from mcp_tool.serve import log
-from mcp_tool.serve.gates import INVALID_REQUEST
-from mcp_tool.serve.metrics import CALL, CANCELLED, Metrics, Operation
+from mcp_tool.serve.http.gates import INVALID_REQUEST
+from mcp_tool.serve.observe import log
+from mcp_tool.serve.observe.metrics import CALL, CANCELLED, Metrics, Operation
 from mcp_tool.wire import Wire
 
 if TYPE_CHECKING:
-    from mcp_tool.serve.audit import Audit
+    from mcp_tool.serve.observe.audit import Audit
 
 Answer = Callable[[], Awaitable[dict[str, Any]]]
 """Gives a call's result in wire form."""

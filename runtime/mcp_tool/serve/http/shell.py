@@ -16,8 +16,7 @@ from typing import Any, Final
 
 from mcp_tool.config import Serve
 from mcp_tool.record import CURRENT, KEY, Record
-from mcp_tool.serve import log
-from mcp_tool.serve.gates import (
+from mcp_tool.serve.http.gates import (
     INTERNAL_ERROR,
     PEER,
     PLATFORM,
@@ -28,10 +27,11 @@ from mcp_tool.serve.gates import (
     Platform,
     Refusal,
 )
-from mcp_tool.serve.names import Names
-from mcp_tool.serve.proxies import Proxies
-from mcp_tool.serve.ready import Readiness
-from mcp_tool.serve.scopes import ToolScopes
+from mcp_tool.serve.http.names import Names
+from mcp_tool.serve.http.proxies import Proxies
+from mcp_tool.serve.http.ready import Readiness
+from mcp_tool.serve.http.scopes import ToolScopes
+from mcp_tool.serve.observe import log
 from mcp_tool.wire import MODERN
 
 Scope = MutableMapping[str, Any]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
-from mcp_tool.serve.gates import Headers
+from mcp_tool.serve.http.gates import Headers
 
 _MOST: Final = 32
 """Hops that are looked at; a longer list is somebody's joke."""

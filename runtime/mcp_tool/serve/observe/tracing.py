@@ -21,8 +21,8 @@ from typing import Any, Final
 
 from mcp_tool.config import Telemetry
 from mcp_tool.record import CURRENT, Record
-from mcp_tool.serve import log
-from mcp_tool.serve.metrics import BUCKETS, METHODS, OTHER, Metrics
+from mcp_tool.serve.observe import log
+from mcp_tool.serve.observe.metrics import BUCKETS, METHODS, OTHER, Metrics
 from mcp_tool.serve.problem import StartProblem
 
 try:

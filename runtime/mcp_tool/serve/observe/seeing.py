@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mcp_tool.config import AuditFile, Config
-from mcp_tool.serve import log
-from mcp_tool.serve.calls import Calls
-from mcp_tool.serve.metrics import Gauge, Metrics
+from mcp_tool.serve.observe import log
+from mcp_tool.serve.observe.calls import Calls
+from mcp_tool.serve.observe.metrics import Gauge, Metrics
 from mcp_tool.serve.problem import StartProblem
 
 if TYPE_CHECKING:
-    from mcp_tool.serve.audit import Audit, Sink
-    from mcp_tool.serve.tracing import Tracing
+    from mcp_tool.serve.observe.audit import Audit, Sink
+    from mcp_tool.serve.observe.tracing import Tracing
 
 Application = Callable[[MutableMapping[str, Any], Any, Any], Awaitable[None]]
 
@@ -61,8 +61,8 @@ class Seeing:
         if self.metrics is None or self.config.metrics is None:
             yield
             return
-        from mcp_tool.serve import metrics_http, metrics_process
-        from mcp_tool.serve.metrics import text
+        from mcp_tool.serve.observe import metrics_http, metrics_process
+        from mcp_tool.serve.observe.metrics import text
 
         counted, settings, lag = self.metrics, self.config.metrics, metrics_http.Lag()
         is_ready = False
@@ -103,7 +103,7 @@ def seeing(config: Config, tool: Mapping[str, Any], contract: Mapping[str, Any] 
         info = {**server, "contract": (contract or {}).get("hash", ""), "target": config.target}
         metrics = Metrics(tools, info)
     if config.telemetry is not None and metrics is not None and os.environ.get("OTEL_SDK_DISABLED") != "true":
-        from mcp_tool.serve import tracing as tracings
+        from mcp_tool.serve.observe import tracing as tracings
 
         prompts = [entry["name"] for entry in (contract or {}).get("prompts", ())]
         tracing = tracings.start(config.telemetry, server, metrics, prompts)
@@ -123,8 +123,8 @@ def _audit(
     sink = _sink(config, tracing)
     if sink is None:
         return None
-    from mcp_tool.serve.audit import Audit, Audited
-    from mcp_tool.serve.redact import Redaction
+    from mcp_tool.serve.observe.audit import Audit, Audited
+    from mcp_tool.serve.observe.redact import Redaction
 
     known = {
         name: Audited(entry["sha256"], Redaction(entry["definition"].get("inputSchema") or {}))
@@ -143,8 +143,8 @@ def _sink(config: Config, tracing: "Tracing | None") -> "Sink | None":
         case "otlp":
             return None if tracing is None else tracing.entry
         case AuditFile(file=path):
-            from mcp_tool.serve.audit import FileSink
-            from mcp_tool.serve.log_file import LogFile
+            from mcp_tool.serve.observe.audit import FileSink
+            from mcp_tool.serve.observe.log_file import LogFile
 
             try:
                 return FileSink(LogFile(path))

@@ -9,7 +9,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Final
 
-from mcp_tool.serve import http_forks
+from mcp_tool.serve.http import forks as http_forks
 
 logger = logging.getLogger("mcp_tool.serve")
 

@@ -21,15 +21,15 @@ from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
 
 from mcp_tool.config import Config, Serve
-from mcp_tool.serve import events, pushed
-from mcp_tool.serve.calls import Calls
-from mcp_tool.serve.exchange import caller
-from mcp_tool.serve.introducing import Introduced
-from mcp_tool.serve.noting import Greetings, noted
+from mcp_tool.serve.http.noting import Greetings, noted
+from mcp_tool.serve.observe.calls import Calls
 from mcp_tool.serve.problem import StartProblem
-from mcp_tool.serve.sdk import state_security
+from mcp_tool.serve.sdk import events, pushed
+from mcp_tool.serve.sdk.exchange import caller
+from mcp_tool.serve.sdk.introducing import Introduced
+from mcp_tool.serve.sdk.server import state_security
+from mcp_tool.serve.sdk.surrounding import WithoutCredentials, surround
 from mcp_tool.serve.served import Served
-from mcp_tool.serve.surrounding import WithoutCredentials, surround
 
 if TYPE_CHECKING:
     from fastmcp import FastMCP

@@ -31,11 +31,11 @@ from starlette.requests import Request
 from mcp_tool.errors import RpcError
 from mcp_tool.principal import Principal
 from mcp_tool.record import KEY, Record
-from mcp_tool.serve import noting, plain
-from mcp_tool.serve.exchange import LogLevel, without_credentials
-from mcp_tool.serve.plain import Plain
-from mcp_tool.serve.reply import Reply
-from mcp_tool.serve.shell import Application, Receive, Scope, Send
+from mcp_tool.serve.http import noting, plain
+from mcp_tool.serve.http.plain import Plain
+from mcp_tool.serve.http.reply import Reply
+from mcp_tool.serve.http.shell import Application, Receive, Scope, Send
+from mcp_tool.serve.sdk.exchange import LogLevel, without_credentials
 from mcp_tool.wire import MODERN, Wire
 
 logger = logging.getLogger("mcp_tool.serve")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mcp_tool.config import Config, Rate
 from mcp_tool.principal import Principal
 from mcp_tool.serve import between
-from mcp_tool.serve.gates import SERVER_BUSY, Limiter, Refusal
+from mcp_tool.serve.http.gates import SERVER_BUSY, Limiter, Refusal
 from mcp_tool.serve.problem import StartProblem
 
 if TYPE_CHECKING:
