@@ -38,7 +38,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Set the process's environment once, before any test module is imported and before workers start."""
     sampling.seed()  # before workers start: they collect the same tests
     if _SESSION not in os.environ:
-        os.environ[_SESSION] = tempfile.mkdtemp(prefix="mcp-pack-tests-")
+        run = os.environ.get("MCP_PACK_TEST_RUN")
+        os.environ[_SESSION] = tempfile.mkdtemp(prefix=f"mcp-pack-tests-run-{run}-" if run else "mcp-pack-tests-")
         config.add_cleanup(lambda: _remove(Path(os.environ.pop(_SESSION))))
         _clean_environment(Path(os.environ[_SESSION]))
         _serve_packages(config)
