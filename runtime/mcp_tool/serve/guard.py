@@ -23,10 +23,14 @@ from mcp_tool.serve.private import MARK
 GRACE = 3.5
 """Seconds the server gets to end by itself once its client is gone."""
 
+START = 20.0
+"""Seconds a server that still starts gets first, where its client has closed its end and waits for the answers."""
+
 SOFT = 0.3
 """Seconds that what is left of its children gets between SIGTERM and SIGKILL."""
 
 _TICK_MS = 500
+_ready_end: int | None = None
 _HALF_CLOSED = getattr(select, "POLLRDHUP", 0)  # absent on macOS, where POLLHUP alone has to do
 
 
@@ -40,11 +44,26 @@ def start() -> None:
         os.setpgid(0, 0)
     os.environ[MARK] = secrets.token_hex(16)
     server, client = os.getpid(), os.getppid()
+    read, write = os.pipe()
     if os.fork() == 0:
-        _guard(server, client)
+        os.close(write)
+        _guard(server, client, read)
+    os.close(read)
+    global _ready_end  # noqa: PLW0603 - one guard a process, told of one thing
+    _ready_end = write
 
 
-def _guard(server: int, client: int) -> NoReturn:
+def ready() -> None:
+    """Tell the guard that the server answers from now on."""
+    global _ready_end  # noqa: PLW0603 - see above
+    if _ready_end is not None:
+        with contextlib.suppress(OSError):
+            os.write(_ready_end, b"1")
+        os.close(_ready_end)
+        _ready_end = None
+
+
+def _guard(server: int, client: int, started: int) -> NoReturn:
     """The guard's life; never returns into the server's code."""
     try:
         os.setsid()
@@ -54,15 +73,19 @@ def _guard(server: int, client: int) -> NoReturn:
         null = os.open(os.devnull, os.O_RDWR)
         os.dup2(null, 1)
         os.dup2(null, 2)
-        _watch(server, client)
+        _watch(server, client, started)
         _end(server)
         private.remove_marked()
     finally:
         os._exit(0)
 
 
-def _watch(server: int, client: int) -> None:
-    """Return when the server is gone, or its client is gone and the server had its time to follow."""
+def _watch(server: int, client: int, started: int) -> None:
+    """Return when the server is gone, or its client is gone and the server had its time to follow.
+
+    `started` becomes readable when the server answers. A client that closes its end before that and stays waits for
+    answers: a server that starts on a slow machine gets the time for it.
+    """
     poll = select.poll()
     poll.register(0, _HALF_CLOSED)
     server_end, client_end = _process_end(server), _process_end(client) if client > 1 else None
@@ -75,7 +98,11 @@ def _watch(server: int, client: int) -> None:
             return
         if client_end is not None and client_end in seen:
             os.kill(server, signal.SIGTERM)
-        if 0 in seen or (client_end is not None and client_end in seen):
+        gone = client_end is not None and client_end in seen
+        if 0 in seen and not gone:
+            ends = [started, *(end for end in (server_end, client_end) if end is not None)]
+            select.select(ends, [], [], START if client_end is not None else 0)
+        if 0 in seen or gone:
             _await_end(server, server_end, GRACE)
             return
 

@@ -108,6 +108,7 @@ def _serve_stdio(request: Request) -> None:
             with watchdog.watching() as watch:
 
                 def ready() -> None:
+                    guard.ready()
                     _settle()
                     watch()
 
