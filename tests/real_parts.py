@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from tests import debian_pythons
+from tests import checkers, debian_pythons
 
 _NODE_FOLDER = Path(__file__).parent / "node"
 _POSTGRES_ROOTS = ("/usr/lib/postgresql", "/opt/homebrew/opt", "/usr/local/opt")
@@ -114,6 +114,9 @@ def nginx() -> Path:
 
 def base_image() -> Path:
     """A base image with the Python that the tests run on, as a tar file."""
+    for part in checkers.PACKAGES:
+        if missing(part) and checkers.can_install():
+            checkers.install(cache(), part)
     from tests.containers import bases
 
     minor = "{}.{}".format(*sys.version_info)
@@ -129,6 +132,25 @@ def dockerd() -> Path:
     if os.geteuid():
         raise MissingPartError("dockerd needs root")
     return _program("dockerd", "install docker.io")
+
+
+def checker(name: str) -> Path:
+    """A program that judges what is made, in an environment of its own that :func:`install` made."""
+    found = checkers.installed(cache(), name)
+    if found is None:
+        raise MissingPartError(f"{name} is not installed: make parts")
+    return found
+
+
+def podman() -> Path:
+    """The ``podman`` program with what it needs to run containers as the tests do, which only root can."""
+    if os.geteuid():
+        raise MissingPartError("podman's own folders need root")
+    for name, package in (("runc", "runc"), ("catatonit", "catatonit")):
+        _program(name, f"install {package}")
+    if not Path("/usr/lib/podman/netavark").is_file():
+        raise MissingPartError("no netavark; install netavark and aardvark-dns")
+    return _program("podman", "install podman")
 
 
 def git() -> Path:
@@ -154,14 +176,20 @@ PARTS: Mapping[str, Callable[[], Path]] = MappingProxyType(
     {
         "bash": lambda: _program("bash", "install bash"),
         "base-image": base_image,
+        "check-jsonschema": lambda: checker("check-jsonschema"),
+        "checkov": lambda: checker("checkov"),
+        "docker-compose": lambda: _program("docker-compose", "install docker-compose"),
         "docker-registry": lambda: _program("docker-registry", "install docker-registry"),
         "dockerd": dockerd,
         "fish": lambda: _program("fish", "install fish"),
         "git": git,
+        "hadolint": lambda: checker("hadolint"),
         "nginx": nginx,
         "node": node,
         "node-modules": node_modules,
         "node22": node22,
+        "podman": podman,
+        "podman-compose": lambda: checker("podman-compose"),
         "postgres": postgres,
         "prometheus": lambda: _program("prometheus", "install prometheus"),
         "promtool": lambda: _program("promtool", "install prometheus"),
@@ -201,6 +229,9 @@ def install() -> None:
         subprocess.CalledProcessError: npm or mmdebstrap failed; its own words are on stderr.
     """
     _install_node_packages()
+    for part in checkers.PACKAGES:
+        if missing(part) and checkers.can_install():
+            checkers.install(cache(), part)
     from tests.containers import bases
 
     minor = "{}.{}".format(*sys.version_info)

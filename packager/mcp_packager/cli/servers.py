@@ -1,4 +1,4 @@
-"""Which server a client's settings are about: the built wheel over stdio, or a URL."""
+"""Which server a client's settings are about: what is built, over stdio, or a URL."""
 
 from __future__ import annotations
 
@@ -15,10 +15,17 @@ from mcp_packager.errors import Place, Problem, UsageError, UserError
 from mcp_packager.progress import Progress
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mcp_packager.client_config import HttpServer, SecretReference, Server, StdioServer
+    from mcp_packager.target import Artifact
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """What every client takes as a server's name."""
+
+_DEFAULT = "local"
+_ENVIRONMENT = "{env}"
+"""Stands, in the command of an artifact, for the variables that its program hands on by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +92,27 @@ def _stdio(common: Common, name: str) -> tuple[StdioServer, tuple[str, ...]]:
     from mcp_packager.manifest import load
 
     manifest = load(common.project, common.stage, check_targets=False)
-    command = (*_uvx(), "--from", str(_wheel(manifest.project)), manifest.tool.name)
+    folder, artifact = _built(manifest.project, common.targets[0] if common.targets else _DEFAULT)
     secrets: list[SecretReference] = []
-    notes: list[str] = []
+    notes: list[str] = list(artifact.facts.get("notes", ()))
     for key, secret in manifest.code_secrets.items():
         reference, note = _reference(key, secret.source(key), secret.description, as_file=secret.as_ == "file")
         secrets += [reference] if reference is not None else []
         notes += [note] if note is not None else []
+    command = _command(folder, artifact, [*manifest.env, *(secret.name for secret in secrets)])
     return StdioServer(name, command, dict(manifest.env), tuple(secrets)), tuple(notes)
+
+
+def _command(folder: Path, artifact: Artifact, environment: Sequence[str]) -> tuple[str, ...]:
+    """What starts the artifact: whole paths, and the names of the variables where a program asks for each of them."""
+    program, *words = artifact.facts["command"]
+    found = list(_uvx()) if program == "uvx" else [shutil.which(program) or program]
+    for word in words:
+        if word == _ENVIRONMENT:
+            found += (part for name in environment for part in (artifact.facts["env_option"], name))
+        else:
+            found.append(str(folder / word) if (folder / word).is_file() else word)
+    return tuple(found)
 
 
 def _reference(
@@ -109,19 +129,24 @@ def _reference(
     )
 
 
-def _wheel(project: Path) -> Path:
-    """The wheel that the last build for `local` wrote, by what its artifact.json says."""
-    folder = project.absolute() / "dist" / "local"
-    what = "there is no wheel that a client could start"
-    missing = UserError(Problem(what, "type `mcp-pack build --target local` first", Place(file=str(folder))))
+def _built(project: Path, target: str) -> tuple[Path, Artifact]:
+    """What the last build for the target wrote, by what its artifact.json says, and the folder that it is in."""
+    from mcp_packager.target import ARTIFACT_FILE, Artifact
+
+    folder = project.absolute() / "dist" / target
+    what = "there is nothing built that a client could start"
+    missing = UserError(Problem(what, f"type `mcp-pack build --target {target}` first", Place(file=str(folder))))
     try:
-        artifact = json.loads((folder / "artifact.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        artifact = Artifact.from_json(json.loads((folder / ARTIFACT_FILE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, AttributeError, TypeError):
         raise missing from None
-    path = artifact.get("path") if isinstance(artifact, dict) and artifact.get("kind") == "wheel" else None
-    if not isinstance(path, str) or not (folder / path).is_file():
+    if not artifact.facts.get("command"):
+        raise UserError(
+            Problem(f"what {target} builds is not started over stdio", "use --url", Place(file=str(folder)))
+        )
+    if artifact.path is None or not (folder / artifact.path).exists():
         raise missing
-    return folder / path
+    return folder, artifact
 
 
 def _uvx() -> tuple[str, ...]:

@@ -44,6 +44,9 @@ VALUE: Final = "value"
 FRONT_VERSION: Final = 1
 """``mcp_tool.front.VERSION`` of the front that is wanted."""
 
+SERVICE_RESTART: Final = "unless-stopped"
+
+_SCRATCH: Final = 64 * 1024 * 1024
 _DRAIN_DELAY: Final = 1.0
 _KEY_BYTES: Final = 32
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -194,10 +197,20 @@ def _config(request: DesiredInput) -> dict[str, Any]:
     key = {name.name: {"file": f"{KEYS_FOLDER}/{name.name}/{VALUE}"} for name in (PROBE, STATE)}
     return with_serve(
         with_audit_file(config, None),
-        drain_delay=min(_DRAIN_DELAY, manifest.serve.drain),
+        drain_delay=drain_delay(manifest),
         probe={"key": key[PROBE.name], "audience": request.identity.audience} if _mode(config) != "none" else None,
         state_keys=[key[STATE.name]],
     )
+
+
+def drain_delay(manifest: Manifest) -> float:
+    """Seconds in which clients of a server that is about to go are told to connect anew."""
+    return min(_DRAIN_DELAY, manifest.serve.drain)
+
+
+def scratch(manifest: Manifest) -> int:
+    """Bytes of ``/tmp``, which is in memory."""
+    return manifest.resources.disk or _SCRATCH
 
 
 def inside(address: str) -> str:

@@ -76,6 +76,7 @@ class DockerTarget:
     def build(self, request: BuildInput) -> Artifact:
         """Write the image as an OCI layout; nothing is asked of a daemon."""
         from mcp_packager.image import Settings, architecture_of, base, image, layers, parse, write_layout
+        from mcp_targets.docker.emitting import stdio, write_files
 
         ((platform, bundle),) = request.bundles.items()
         tool = request.manifest.tool
@@ -91,6 +92,9 @@ class DockerTarget:
         # The tag names the content: one that registries or people call immutable never collides.
         tag = f"{tool.version}-{bundle.hash[:12]}"
         write_layout([made], request.output / "image", tag)
+        reference = f"mcp-pack/{tool.name}:{tag}"
+        exposure = self.exposure(request.manifest, request.options)
+        write_files(request.manifest, request.options, exposure, made, reference, request.output)
         return Artifact(
             target=ABOUT.name,
             kind="image",
@@ -101,7 +105,11 @@ class DockerTarget:
             contract_hash=request.contract["hash"],
             path="image",
             platform=str(platform),
-            facts={"image": made.config_digest, "reference": f"mcp-pack/{tool.name}:{tag}"},
+            facts={
+                "image": made.config_digest,
+                "reference": reference,
+                **stdio(request.manifest, request.options, reference),
+            },
         )
 
     def desired(self, request: DesiredInput) -> tuple[Resource, ...]:

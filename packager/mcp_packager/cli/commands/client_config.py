@@ -34,7 +34,7 @@ def _complete_client(_ctx: click.Context, _parameter: click.Parameter, incomplet
     shell_complete=_complete_client,
     help="claude-code, claude-desktop, cursor, vscode, codex, gemini-cli, windsurf, cline or zed.",
 )
-@click.option("--stdio", is_flag=True, help="Let the client start the built wheel over stdio.  [default]")
+@click.option("--stdio", is_flag=True, help="Let the client start what is built over stdio.  [default]")
 @click.option(
     "--url", is_flag=False, flag_value="", metavar="[URL]", help="Connect to the deployed server, or to the given URL."
 )

@@ -1,0 +1,102 @@
+"""What ``build`` writes beside the image: for compose, for other builders, for clients over stdio."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from mcp_packager.target import Exposure
+from mcp_packager.yaml import yaml_text
+from mcp_targets.docker.compose import compose, config, variables
+from mcp_targets.docker.dockerfile import dockerfile, dockerignore
+from mcp_targets.docker.options import Options
+from mcp_targets.docker.render import CONFIG_FOLDER, scratch
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mcp_packager.image import Image
+    from mcp_packager.manifest import Manifest
+
+STDIO: Final = "stdio.sh"
+"""Starts services and tool for one client over stdio, and ends them with it."""
+
+_STDIO: Final = """\
+#!/bin/sh
+# Serves one client over stdio, services and all. When the last client of this machine is gone, however it went, so
+# are they; their data stays in its volumes. The part behind the pipe is in a session of its own: whatever ends the
+# client or this script closes the pipe, and that is what it waits for.
+cd "$(dirname "$0")" || exit 1
+tool={tool} project={tool}-stdio name={tool}-stdio-$$
+if docker compose version >/dev/null 2>&1; then compose="docker compose" engine=docker
+elif command -v docker-compose >/dev/null 2>&1; then compose=docker-compose engine=docker
+else compose=podman-compose engine=podman
+fi
+exec 3<&0 4>&1
+{{
+  $compose -p "$project" run --rm -T --name "$name" "$tool" --transport stdio --config {config} <&3 >&4 3<&- 4>&-
+}} | {{
+  exec 3<&- 4>&- >/dev/null
+  detached=$(command -v setsid) || detached=
+  exec $detached sh -c '
+    trap "" HUP INT TERM
+    while read -r _; do :; done
+    "$1" rm --force "$4" >/dev/null 2>&1
+    [ -n "$("$1" ps --quiet --filter "name=^/*$5-stdio-[0-9]")" ] || $2 -p "$3" down --timeout 10 2>/dev/null
+  ' stdio "$engine" "$compose" "$project" "$name" "$tool"
+}}
+"""
+
+
+def write_files(
+    manifest: Manifest, options: Options, exposure: Exposure, image: Image, reference: str, to: Path
+) -> None:
+    """Write ``compose.yaml`` and what goes with it, ``Dockerfile`` and ``.dockerignore`` into ``to``.
+
+    Raises:
+        UserError: a value of the image could be read as something else in a Dockerfile.
+    """
+    texts = {
+        "compose.yaml": yaml_text(compose(manifest, options, reference)),
+        "config.json": json.dumps(config(manifest, exposure), indent=1, sort_keys=True, ensure_ascii=False) + "\n",
+        ".env.example": "".join(f"{name}=\n" for name in variables(manifest)),
+        "Dockerfile": dockerfile(image),
+        ".dockerignore": dockerignore(image),
+    }
+    for name, text in texts.items():
+        (to / name).write_text(text, encoding="utf-8")
+    if _has_services(manifest):
+        script = to / STDIO
+        script.write_text(_STDIO.format(tool=manifest.tool.name, config=f"{CONFIG_FOLDER}/config.json"))
+        script.chmod(0o755)
+
+
+def stdio(manifest: Manifest, options: Options, reference: str) -> dict[str, Any]:
+    """How a client starts the tool over stdio, as facts of the artifact."""
+    note = (
+        f"the image must be where docker runs: mcp-pack deploy brings it there, "
+        f"or docker build -t {reference} in the folder of the artifact"
+    )
+    if _has_services(manifest):
+        return {"command": ["sh", STDIO], "notes": [note]}
+    resources = manifest.resources
+    return {
+        "command": [
+            *("docker", "run", "-i", "--rm", "--init", "--read-only", "--cap-drop", "ALL"),
+            *("--security-opt", "no-new-privileges"),
+            *("--tmpfs", f"/tmp:rw,noexec,nosuid,size={scratch(manifest)}"),  # noqa: S108 - the container's
+            *("--pids-limit", str(options.pids)),
+            *(("--memory", str(resources.memory), "--memory-swap", str(resources.memory)) if resources.memory else ()),
+            *(("--cpus", f"{resources.cpu:g}") if resources.cpu else ()),
+            # Its standard output is what client and server say to each other, which is nobody else's.
+            *("--log-driver", "none"),
+            "{env}",
+            *(reference, "--transport", "stdio"),
+        ],
+        "env_option": "--env",
+        "notes": [note],
+    }
+
+
+def _has_services(manifest: Manifest) -> bool:
+    return any(service.image is not None for service in manifest.services.values())
