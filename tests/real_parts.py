@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from tests import checkers, debian_pythons
+from tests import checkers, debian_pythons, go_parts
 
 _NODE_FOLDER = Path(__file__).parent / "node"
 _POSTGRES_ROOTS = ("/usr/lib/postgresql", "/opt/homebrew/opt", "/usr/local/opt")
@@ -114,9 +114,6 @@ def nginx() -> Path:
 
 def base_image() -> Path:
     """A base image with the Python that the tests run on, as a tar file."""
-    for part in checkers.PACKAGES:
-        if missing(part) and checkers.can_install():
-            checkers.install(cache(), part)
     from tests.containers import bases
 
     minor = "{}.{}".format(*sys.version_info)
@@ -132,6 +129,14 @@ def dockerd() -> Path:
     if os.geteuid():
         raise MissingPartError("dockerd needs root")
     return _program("dockerd", "install docker.io")
+
+
+def go_part(name: str) -> Path:
+    """A program written in Go that :func:`install` built."""
+    found = go_parts.built(cache(), name)
+    if found is None:
+        raise MissingPartError(f"{name} is not built: make parts (needs Go 1.26 or later, or fetches one)")
+    return found
 
 
 def checker(name: str) -> Path:
@@ -178,6 +183,7 @@ PARTS: Mapping[str, Callable[[], Path]] = MappingProxyType(
         "base-image": base_image,
         "check-jsonschema": lambda: checker("check-jsonschema"),
         "checkov": lambda: checker("checkov"),
+        "cosign": lambda: go_part("cosign"),
         "docker-compose": lambda: _program("docker-compose", "install docker-compose"),
         "docker-registry": lambda: _program("docker-registry", "install docker-registry"),
         "dockerd": dockerd,
@@ -197,6 +203,7 @@ PARTS: Mapping[str, Callable[[], Path]] = MappingProxyType(
         "python3.13": lambda: python("3.13"),
         "python3.14": lambda: python("3.14"),
         "redis": redis,
+        "referrers-registry": lambda: go_part("referrers-registry"),
         "skopeo": lambda: _program("skopeo", "install skopeo"),
         "systemd": systemd,
         "umoci": lambda: _program("umoci", "install umoci"),
@@ -222,13 +229,16 @@ def missing(part: str) -> str | None:
 
 
 def install() -> None:
-    """Install what can be: the node packages, and Pythons from other Debian suites where this is Debian.
+    """Install what can be: node packages, programs in Go and Python; on Debian, Pythons of its other suites and images.
 
     Raises:
         MissingPartError: there is no npm.
-        subprocess.CalledProcessError: npm or mmdebstrap failed; its own words are on stderr.
+        subprocess.CalledProcessError: npm, go, uv or mmdebstrap failed; its own words are on stderr.
     """
     _install_node_packages()
+    for part in ("referrers-registry", "cosign"):
+        if missing(part) and go_parts.can_install(cache()):
+            go_parts.install(cache(), part)
     for part in checkers.PACKAGES:
         if missing(part) and checkers.can_install():
             checkers.install(cache(), part)

@@ -14,6 +14,7 @@ import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 from mcp_packager.errors import WorldError
@@ -72,16 +73,27 @@ def attach(
     """
     registry, shared = Registry(target, environ=environ), store or Store()
     work = [_About(registry, shared, subject, parts, made_of, key) for subject, parts in _subjects(images)]
+    digests = tuple(one.subject.digest for one in work)
+    try:
+        sent, tagged = _go(registry, work)
+    except WorldError:
+        if pushed is None or pushed.exception() is not None:
+            raise
+        sent, tagged = _go(registry, work)
+    return Attached(digests, sent, tagged)
+
+
+def _go(registry: Registry, work: Sequence[_About]) -> tuple[int, bool]:
+    """Send what is not there; how many artifacts that were, and whether a fallback tag was needed.
+
+    All of it goes through one list, so that no blob goes up twice at once: docker-registry trips over that.
+    """
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        try:
-            done = list(pool.map(_About.go, work))
-        except WorldError:
-            if pushed is None or pushed.exception() is not None:
-                raise
-            done = list(pool.map(_About.go, work))
-    return Attached(
-        tuple(one.subject.digest for one in work), sum(count for count, _ in done), any(tag for _, tag in done)
-    )
+        wanted = list(pool.map(_About.wanted, work))
+        due = [one for every in wanted for one in every]
+        referrers.put(registry, [one for one in due if one.replaces != one.digest])
+        tagged = list(pool.map(_About.enter, work, wanted))
+    return len(due), any(tagged)
 
 
 def _subjects(images: Sequence[Image]) -> list[tuple[Subject, Sequence[Image]]]:
@@ -105,33 +117,46 @@ class _About:
     made_of: Ingredients
     key: Signer | None
 
-    def go(self) -> tuple[int, bool]:
-        """Send what is not there; how many artifacts that were, and whether the fallback tag was needed."""
-        bill = sbom.sbom(self.subject.digest, self.images, self.made_of)
-        origin = self._statement(provenance.PREDICATE_TYPE, provenance.provenance(self.images, self.made_of))
-        plain = [
-            self._artifact(sbom.MEDIA_TYPE, Piece(sbom.MEDIA_TYPE, bill)),
-            self._artifact(
-                provenance.MEDIA_TYPE,
-                Piece(provenance.MEDIA_TYPE, origin, {"predicateType": provenance.PREDICATE_TYPE}),
-            ),
-        ]
-        known = self._remembered(plain)
-        if known is not None:
-            return 0, known
-        signed = [] if self.key is None else self._signed(bill, origin, self.key)
-        referrers.put(self.registry, [one for one in (*plain, *signed) if one.replaces != one.digest])
-        tagged = referrers.enter(self.registry, self.subject, (*plain, *signed))
-        self.store.remember(_KIND, self._memory(plain), {"tagged": tagged})
-        return len(plain) + len(signed), tagged
+    def wanted(self) -> list[Artifact]:
+        """The artifacts to be sent: none where this machine knows that they are there."""
+        if self._known is not None:
+            return []
+        return [*self.plain, *([] if self.key is None else self._signed(self.key))]
 
-    def _signed(self, bill: bytes, origin: bytes, key: Signer) -> list[Artifact]:
+    def enter(self, sent: Sequence[Artifact]) -> bool:
+        """See that the artifacts are found from the image; whether the fallback tag is needed for it."""
+        if not sent:
+            return bool(self._known)
+        tagged = referrers.enter(self.registry, self.subject, sent)
+        self.store.remember(_KIND, self._memory, {"tagged": tagged})
+        return tagged
+
+    @cached_property
+    def bill(self) -> bytes:
+        """The CycloneDX document."""
+        return sbom.sbom(self.subject.digest, self.images, self.made_of)
+
+    @cached_property
+    def origin(self) -> bytes:
+        """The statement with the provenance."""
+        return self._statement(provenance.PREDICATE_TYPE, provenance.provenance(self.images, self.made_of))
+
+    @cached_property
+    def plain(self) -> tuple[Artifact, Artifact]:
+        """Both as artifacts of their own, unsigned."""
+        kind = {"predicateType": provenance.PREDICATE_TYPE}
+        return (
+            referrers.artifact(sbom.MEDIA_TYPE, self.subject, [Piece(sbom.MEDIA_TYPE, self.bill)]),
+            referrers.artifact(provenance.MEDIA_TYPE, self.subject, [Piece(provenance.MEDIA_TYPE, self.origin, kind)]),
+        )
+
+    def _signed(self, key: Signer) -> list[Artifact]:
         place = f"{self.registry.reference.registry}/{self.registry.reference.repository}"
         payload = signing.simple_payload(place, self.subject.digest)
         signature = base64.b64encode(key.sign(payload)).decode()
         statements = (
-            (sbom.PREDICATE_TYPE, self._statement(sbom.PREDICATE_TYPE, json.loads(bill))),
-            (provenance.PREDICATE_TYPE, origin),
+            (sbom.PREDICATE_TYPE, self._statement(sbom.PREDICATE_TYPE, json.loads(self.bill))),
+            (provenance.PREDICATE_TYPE, self.origin),
         )
         envelopes = [
             Piece(signing.ENVELOPE, signing.envelope(statement, key), {SIGNATURE: "", "predicateType": kind})
@@ -151,20 +176,19 @@ class _About:
         replaces = found.digest if found else None
         return referrers.artifact(kind, self.subject, pieces, tag=tag, others=others, replaces=replaces)
 
-    def _artifact(self, kind: str, piece: Piece) -> Artifact:
-        return referrers.artifact(kind, self.subject, [piece])
-
     def _statement(self, kind: str, predicate: Mapping[str, Any]) -> bytes:
         return provenance.statement(self.registry.reference.repository, self.subject.digest, kind, predicate)
 
-    def _remembered(self, plain: Sequence[Artifact]) -> bool | None:
+    @cached_property
+    def _known(self) -> bool | None:
         """Whether fallback tags were needed when this machine attached the very same; ``None``: it did not, or lost."""
-        known = self.store.record(_KIND, self._memory(plain))
-        there = known is not None and self.registry.manifest(plain[0].digest, pushing=True) is not None
+        known = self.store.record(_KIND, self._memory)
+        there = known is not None and self.registry.manifest(self.plain[0].digest, pushing=True) is not None
         return bool(known["tagged"]) if there else None
 
-    def _memory(self, plain: Sequence[Artifact]) -> str:
+    @property
+    def _memory(self) -> str:
         reference = self.registry.reference
         signed = self.key.public.fingerprint if self.key else ""
-        text = "\0".join((reference.registry, reference.repository, signed, *(one.digest for one in plain)))
+        text = "\0".join((reference.registry, reference.repository, signed, *(one.digest for one in self.plain)))
         return hashlib.sha256(text.encode()).hexdigest()

@@ -41,6 +41,7 @@ def said_about(registry: Registry, digest: str) -> Said:
     own = listed(registry, digest)
     names = [str(entry["digest"]) for entry in (*(own or ()), *tagged(registry, subject.fallback))]
     seen: set[str] = set()
+    layers: list[Mapping[str, Any]] = []
     for name in (subject.tagged("sig"), subject.tagged("att"), *names[:_MOST]):
         try:
             found = registry.manifest(name) if name not in seen else None
@@ -52,8 +53,9 @@ def said_about(registry: Registry, digest: str) -> Said:
         seen |= {name, found.digest}
         if name.startswith("sha256:") and _about(found) != digest:
             continue
-        for layer in _layers(found):
-            _collect(registry, layer, said)
+        layers += [layer for layer in _layers(found) if layer not in layers]
+    for layer in layers:
+        _collect(registry, layer, said)
     return said
 
 

@@ -132,6 +132,8 @@ def put(registry: Registry, made: Sequence[Artifact]) -> None:
         UserError: we may not push, or a tag must not change.
         WorldError: the registry cannot be reached, or refuses.
     """
+    if not made:
+        return
     blobs = {piece.digest: piece.data for one in made for piece in one.pieces} | {_digest(_NOTHING): _NOTHING}
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         list(pool.map(lambda item: registry.put_blob(Blob(item[0], len(item[1]), item[1])), blobs.items()))
