@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import socket
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from mcp_packager.errors import Problem, UserError, WorldError
 from mcp_packager.process import redact
-from mcp_packager.target import Key, Resource, Value
+from mcp_packager.target import Key, Observed, Resource, Value
 from mcp_targets.docker import image as images
 from mcp_targets.docker.daemon import Daemon, speaking
-from mcp_targets.docker.names import Names, fields_of
+from mcp_targets.docker.names import BY, Names, fields_of
+from mcp_targets.docker.owner import me
 from mcp_targets.docker.render import CONFIG_FOLDER, FRONT, KEYS_FOLDER, PORT, SECRETS_FOLDER
 
 _STOP_SECONDS: Final = 28
@@ -103,6 +104,22 @@ class Containers:
         self._up(resource, tool_image)
         return {**fields}
 
+    def await_service(self, observed: Observed, tool_image: Callable[[], str]) -> None:
+        """Wait for a service that runs, if it began less than its time to start ago.
+
+        Raises:
+            UserError: it does not come up.
+        """
+        found = self.inspect(observed.key)
+        if found is not None and (age := uptime(found)) is not None and age < observed.fields["start"]:
+            self._up(Resource(*observed.key, observed.fields), tool_image())
+
+    def is_ready(self, found: Any) -> bool:
+        """Whether a tool's container answers, or has run for so long that it is not its start that one waits for."""
+        age, limit = uptime(found), fields_of(found["Config"]["Labels"]).get("start_timeout", 0)
+        port = private_port(found)
+        return age is None or age > limit or (port is not None and _answers(port))
+
     def front(self, resource: Resource) -> dict[str, Value]:
         """Run the front, which publishes the port and stays when the tool changes."""
         fields = dict(resource.fields)
@@ -159,7 +176,7 @@ class Containers:
                 self._daemon.remove(self.name(key), stop_seconds=_STOP_SECONDS)
             case "front":
                 self._daemon.remove(self.name(key), stop_seconds=_FRONT_STOP_SECONDS)
-                self._drop_volume(self._names.of("front"))
+                self._daemon.remove_volume(self._names.of("front"))
             case _:
                 self._daemon.remove(self.name(key), stop_seconds=_SERVICE_STOP_SECONDS)
 
@@ -271,7 +288,7 @@ class Containers:
                 entrypoint=[*_PYTHON, "-c", _LOOK],
                 command=[host, str(port), str(seconds)],
                 name=name,
-                labels=self._names.labels(Key("look", host), {}),
+                labels={**self._names.labels(Key("look", host), {}), BY: me()},
                 networking_config=api.create_networking_config({network: api.create_endpoint_config()}),
             )
             api.start(name)
@@ -320,18 +337,21 @@ class Containers:
         lines = redact(log.decode("utf-8", "replace").strip(), self._hidden)
         return UserError(Problem(why, f"{fix}: docker logs {container}", found=lines or f"{what} wrote nothing"))
 
-    def _drop_volume(self, name: str) -> None:
-        import docker
-
-        with speaking(), contextlib.suppress(docker.errors.NotFound):
-            self._daemon.api.remove_volume(name)
-
 
 def private_port(found: Any) -> int | None:
     """The port on this machine at which the tool's own container answers."""
     ports = ((found or {}).get("NetworkSettings") or {}).get("Ports") or {}
     published = ports.get(f"{PORT}/tcp") or ()
     return int(published[0]["HostPort"]) if published else None
+
+
+def uptime(found: Any) -> float | None:
+    """Seconds since a container was started; ``None`` where that cannot be read."""
+    try:
+        began = datetime.fromisoformat(str(found["State"]["StartedAt"])[:19] + "+00:00")
+    except ValueError:
+        return None
+    return max(0.0, time.time() - began.timestamp())
 
 
 def died(found: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import tarfile
@@ -12,7 +13,8 @@ from typing import Any, Final
 
 from mcp_packager.errors import PackError, Problem, UserError, WorldError
 from mcp_packager.target import TransientError
-from mcp_targets.docker.names import EMPTY
+from mcp_targets.docker.names import BY, EMPTY
+from mcp_targets.docker.owner import died, me
 
 _SECONDS: Final = 120
 _SOCKET: Final = "/var/run/docker.sock"
@@ -52,19 +54,31 @@ class Daemon:
                 self.api.import_image_from_data(blank.getvalue(), repository=repository, tag=tag)
         return EMPTY
 
-    def hold(self, name: str, labels: Mapping[str, str], image: str | None = None) -> bool:
-        """Make a container that never runs and only stands for something; ``False`` where the name is taken."""
+    def hold(self, name: str, labels: Mapping[str, str], image: str) -> None:
+        """Make a container that never runs and keeps an image in use, unless it is there."""
         import docker
 
-        wanted = image or self.empty_image()
         with speaking():
             try:
-                self.api.create_container(wanted, command=["none"], name=name, labels=dict(labels))
+                self.api.create_container(image, command=["none"], name=name, labels=dict(labels))
             except docker.errors.APIError as error:
-                if _taken(error):
-                    return False
-                raise
-        return True
+                if not _taken(error):
+                    raise
+
+    def remove_volume(self, name: str) -> None:
+        """Remove a volume; one that is gone is fine."""
+        import docker
+
+        with speaking(), contextlib.suppress(docker.errors.NotFound):
+            self.api.remove_volume(name)
+
+    def sweep(self) -> None:
+        """Remove what a command that was killed on this machine had only for as long as it ran."""
+        with speaking():
+            found = self.api.containers(all=True, filters={"label": [BY]})
+        for container in found:
+            if died(container["Labels"][BY]):
+                self.remove(container["Id"])
 
     def remove(self, container: str, *, stop_seconds: int | None = None) -> None:
         """Stop a container, where it is to be given time, and remove it; one that is gone is fine."""
@@ -84,10 +98,13 @@ class Daemon:
     @contextmanager
     def mounting(self, volume: str) -> Iterator[str]:
         """A container that never runs and through which a volume's files are written and read, below ``/v``."""
+        self.sweep()
         name = f"{volume}-{os.urandom(4).hex()}"
         with speaking():
             host = self.api.create_host_config(binds={volume: {"bind": "/v", "mode": "rw"}})
-            made = self.api.create_container(self.empty_image(), command=["none"], name=name, host_config=host)
+            made = self.api.create_container(
+                self.empty_image(), command=["none"], name=name, host_config=host, labels={BY: me()}
+            )
         try:
             yield made["Id"]
         finally:

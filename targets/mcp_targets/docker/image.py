@@ -20,15 +20,19 @@ LAYOUT: Final = "image"
 def ensure(
     daemon: Daemon, names: Names, name: str, fields: Mapping[str, Value], output: Path | None
 ) -> dict[str, Value]:
-    """Have the image there, and a container that never runs and keeps others from pruning it.
+    """Have the image there, and a container that never runs and keeps it from being removed as unused.
+
+    A volume names it before it is loaded: by that a destroy finds what a load that was killed left.
 
     Raises:
         WorldError: it is not there and the artifact does not hold it, or the daemon has no room.
     """
     wanted: str = fields["id"]
+    key = Key("image", name)
+    with speaking():
+        daemon.api.create_volume(names.of("image", name), labels=names.labels(key, {"id": wanted}))
     if not there(daemon, wanted):
         _load(daemon, wanted, fields["reference"], output)
-    key = Key("image", name)
     daemon.hold(names.of("image", name), names.labels(key, fields), wanted)
     return dict(fields)
 
@@ -38,6 +42,7 @@ def drop(daemon: Daemon, names: Names, name: str, image: str | None) -> None:
     daemon.remove(names.of("image", name))
     if image is not None:
         discard(daemon, image)
+    daemon.remove_volume(names.of("image", name))
 
 
 def discard(daemon: Daemon, image: str) -> None:

@@ -13,9 +13,11 @@ KIND: Final = "mcp-pack/kind"
 NAME: Final = "mcp-pack/name"
 FIELDS: Final = "mcp-pack/fields"
 SCOPE: Final = "mcp-pack/scope"
+BY: Final = "mcp-pack/by"
+"""Which process made what is not to outlive it."""
 
 EMPTY: Final = "mcp-pack/empty:1"
-"""An image without a file: what a container is made of that only holds something and never runs."""
+"""An image without a file: what a container is made of through which a volume is written, and which never runs."""
 
 
 @dataclass(frozen=True, slots=True)

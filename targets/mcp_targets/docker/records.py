@@ -1,27 +1,32 @@
-"""Releases and the lock at the daemon: containers that never run, each with its document in a label.
+"""Releases and the lock at the daemon: empty volumes, each with its document in a label.
 
-A container's name can be taken once. A release is the container of its number; the lock is the one of the highest
-number, so that it changes hands by taking the next name, and of two who try exactly one gets it.
+A volume's name can be taken once, and no ``docker system prune`` takes a volume that it is not told to. A release is
+the volume of its number; the lock is the one of the highest number, so that it changes hands by taking the next name,
+and of two who try exactly one gets it.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import os
 import zlib
+from dataclasses import replace
 from typing import Any, Final
 
 from mcp_packager.errors import Problem, WorldError
-from mcp_packager.target import Holder, Key, RecordTakenError, Release
+from mcp_packager.target import Holder, Key, RecordTakenError, Release, Scope
 from mcp_targets.docker.daemon import Daemon, speaking
-from mcp_targets.docker.names import KIND, NAME, Names
+from mcp_targets.docker.names import BY, KIND, NAME, SCOPE, Names
+from mcp_targets.docker.owner import died, me
 
 RELEASE: Final = "release"
 LOCK: Final = "lock"
 _DOCUMENT: Final = "mcp-pack/document"
+_NONCE: Final = "mcp-pack/nonce"
 
 
-class ContainerRecords:
+class VolumeRecords:
     """The releases of one deployment."""
 
     def __init__(self, daemon: Daemon, names: Names) -> None:
@@ -31,7 +36,7 @@ class ContainerRecords:
     def listing(self) -> tuple[Release, ...]:
         """Every release, lowest number first."""
         found = _held(self._daemon, self._names, RELEASE)
-        return tuple(_release(number, found[number]) for number in sorted(found))
+        return tuple(_release(number, _document(RELEASE, found[number])) for number in sorted(found))
 
     def add(self, release: Release) -> None:
         """Keep a release under its number.
@@ -44,11 +49,11 @@ class ContainerRecords:
 
     def remove(self, number: int) -> None:
         """Forget a release."""
-        self._daemon.remove(self._names.of(RELEASE, str(number)))
+        self._daemon.remove_volume(self._names.of(RELEASE, str(number)))
 
 
-class ContainerLock:
-    """The lock of one deployment."""
+class VolumeLock:
+    """The lock of one deployment. That of a process which died on this machine has ended already."""
 
     def __init__(self, daemon: Daemon, names: Names) -> None:
         self._daemon = daemon
@@ -67,11 +72,11 @@ class ContainerLock:
             return False
         for earlier in _held(self._daemon, self._names, LOCK):
             if earlier <= number:
-                self._daemon.remove(self._names.of(LOCK, str(earlier)))
+                self._daemon.remove_volume(self._names.of(LOCK, str(earlier)))
         if new is None and self._alone():
             # After a destroy nothing is to be left. Whoever read the number before and takes the next one now is seen
             # as the holder by all, itself included: everybody looks for the highest before each write.
-            self._daemon.remove(self._names.of(LOCK, str(number + 1)))
+            self._daemon.remove_volume(self._names.of(LOCK, str(number + 1)))
         return True
 
     def _top(self) -> tuple[int, Holder | None]:
@@ -79,13 +84,20 @@ class ContainerLock:
         if not found:
             return 0, None
         number = max(found)
-        document = found[number]
-        return number, None if document is None else Holder.from_json(document)
+        document = _document(LOCK, found[number])
+        if document is None:
+            return number, None
+        holder = Holder.from_json(document)
+        return number, replace(holder, expires=0.0) if died(found[number].get(BY, "")) else holder
 
     def _alone(self) -> bool:
+        """Whether nothing is there but locks, and data that was kept on purpose."""
+        api, filters = self._daemon.api, self._names.filters
         with speaking():
-            containers = self._daemon.api.containers(all=True, filters=self._names.filters)
-        return all(container["Labels"].get(KIND) == LOCK for container in containers)
+            volumes = api.volumes(filters=filters)["Volumes"] or ()
+            others = [*api.containers(all=True, filters=filters), *api.networks(filters=filters)]
+        labels = [volume["Labels"] for volume in volumes]
+        return not others and all(each.get(KIND) == LOCK or each.get(SCOPE) == Scope.DATA.value for each in labels)
 
 
 def _mark(holder: Holder | None) -> tuple[str, float] | None:
@@ -94,26 +106,31 @@ def _mark(holder: Holder | None) -> tuple[str, float] | None:
 
 def _hold(daemon: Daemon, names: Names, kind: str, number: int, document: Any) -> bool:
     packed = base64.b64encode(zlib.compress(json.dumps(document).encode())).decode()
-    labels = {**names.labels(Key(kind, str(number)), {}), _DOCUMENT: packed}
-    return daemon.hold(names.of(kind, str(number)), labels)
-
-
-def _held(daemon: Daemon, names: Names, kind: str) -> dict[int, Any]:
+    nonce = os.urandom(8).hex()
+    labels = {**names.labels(Key(kind, str(number)), {}), _DOCUMENT: packed, _NONCE: nonce, BY: me()}
     with speaking():
-        containers = daemon.api.containers(all=True, filters={"label": [*names.filters["label"], f"{KIND}={kind}"]})
-    found = {}
-    for container in containers:
-        labels = container["Labels"]
-        try:
-            found[int(labels[NAME])] = json.loads(zlib.decompress(base64.b64decode(labels[_DOCUMENT])))
-        except (KeyError, ValueError, zlib.error):
-            raise WorldError(
-                Problem(
-                    f"the container {container['Names'][0].lstrip('/')} holds no {kind} that can be read",
-                    "remove it by hand; a release in it can then no longer be gone back to",
-                )
-            ) from None
-    return found
+        # Who asks for a volume that is there gets it as it is.
+        made = daemon.api.create_volume(names.of(kind, str(number)), labels=labels)
+    return bool((made["Labels"] or {}).get(_NONCE) == nonce)
+
+
+def _held(daemon: Daemon, names: Names, kind: str) -> dict[int, dict[str, str]]:
+    """The labels of every volume of a kind, by its number."""
+    with speaking():
+        volumes = daemon.api.volumes(filters={"label": [*names.filters["label"], f"{KIND}={kind}"]})["Volumes"] or ()
+    return {int(volume["Labels"][NAME]): volume["Labels"] for volume in volumes}
+
+
+def _document(kind: str, labels: dict[str, str]) -> Any:
+    try:
+        return json.loads(zlib.decompress(base64.b64decode(labels[_DOCUMENT])))
+    except (KeyError, ValueError, zlib.error):
+        raise WorldError(
+            Problem(
+                f"the volume of {kind} {labels[NAME]} holds nothing that can be read",
+                "remove it by hand; a release in it can then no longer be gone back to",
+            )
+        ) from None
 
 
 def _release(number: int, document: Any) -> Release:

@@ -1,7 +1,8 @@
 """Small files at the daemon, each in a volume of its own whose labels say what it is: configs, secrets, keys; and data.
 
 Labels of a volume cannot change, so a new version of a secret is a new volume. The one before it stays: the server
-that still runs reads it.
+that still runs reads it. A volume is made first and written then, so another, empty one says that it is written: of a
+command that was killed in between, the volume is there and is not what is wanted.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from mcp_targets.docker.render import VALUE
 
 _VERSION: Final = "version"
 _SERIAL: Final = "serial"
+_WRITTEN: Final = "written"
+_KINDS: Final = frozenset({"config", "secret", "key", "volume"})
 _KEPT: Final = 2
 """Versions of a secret: the newest, and the one before it."""
 
@@ -39,10 +42,18 @@ class Volumes:
     def observe(self) -> Iterator[Observed]:
         """Every config, secret, key and data volume. Of a secret, the newest version."""
         newest: dict[Key, Observed] = {}
-        for volume in self._listing():
+        listing = self._listing()
+        written = _written(listing)
+        for volume in listing:
             labels = volume["Labels"]
             key, fields = key_of(labels), fields_of(labels)
-            found = Observed(*key, {**fields, "volume": volume["Name"]}, Scope(labels.get(SCOPE, "tool")))
+            if key.kind not in _KINDS:
+                continue
+            scope = Scope(labels.get(SCOPE, "tool"))
+            if volume["Name"] not in written and scope is not Scope.DATA:
+                newest.setdefault(key, Observed(*key, {"volume": volume["Name"]}, scope))
+                continue
+            found = Observed(*key, {**fields, "volume": volume["Name"]}, scope)
             before = newest.get(key)
             if before is None or fields.get(_SERIAL, 0) >= before.fields.get(_SERIAL, 0):
                 newest[key] = found
@@ -53,19 +64,18 @@ class Volumes:
         document = resource.fields["document"]
         text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False)
         name = self._names.of("config", resource.name)
-        self._make(name, resource.key, {"document": document})
-        self._daemon.write(name, {"config.json": text.encode()})
+        self._put(name, resource.key, {"document": document}, "config.json", text.encode())
         return {"document": document, "volume": name}
 
     def key(self, resource: Resource) -> dict[str, Value]:
         """A key of random bytes, as hexadecimal digits; one that is there stays."""
         name = self._names.of("key", resource.name)
         for there in self.observe():
-            if there.key == resource.key and self._daemon.read(name, VALUE):
+            if there.key == resource.key and "made" in there.fields and self._daemon.read(name, VALUE):
                 return dict(there.fields)
+        self._drop(name)
         fields = {"bytes": resource.fields["bytes"], "made": randomness.token_hex(4)}
-        self._make(name, resource.key, fields)
-        self._daemon.write(name, {VALUE: os.urandom(resource.fields["bytes"]).hex().encode()})
+        self._put(name, resource.key, fields, VALUE, os.urandom(resource.fields["bytes"]).hex().encode())
         return {**fields, "volume": name}
 
     def data(self, resource: Resource) -> dict[str, Value]:
@@ -81,7 +91,11 @@ class Volumes:
             UserError: a required secret has no value.
         """
         wanted = resource.fields[_VERSION]
-        versions = self._versions(resource.key)
+        listing = self._listing()
+        for volume in listing:
+            if key_of(volume["Labels"]) == resource.key and volume["Name"] not in _written(listing):
+                self._drop(volume["Name"])
+        versions = [volume for volume in self._versions(resource.key) if volume["Name"] in _written(listing)]
         back = next((found for found in versions if fields_of(found["Labels"]).get(_VERSION) == wanted), None)
         if back is not None:
             # A push that failed is undone: the newer version goes, and this one is the newest again.
@@ -98,8 +112,7 @@ class Volumes:
         version = randomness.token_hex(4)
         fields = {name: resource.fields[name] for name in ("source", "required")} | {_VERSION: version, _SERIAL: serial}
         name = self._names.of("secret", resource.name, version)
-        self._make(name, resource.key, fields)
-        self._daemon.write(name, {VALUE: value or b""})
+        self._put(name, resource.key, fields, VALUE, value or b"")
         return {**fields, "volume": name}
 
     def delete(self, key: Key) -> None:
@@ -128,9 +141,18 @@ class Volumes:
         with speaking():
             self._daemon.api.create_volume(name, labels=self._names.labels(key, fields, scope.value))
 
+    def _put(self, name: str, key: Key, fields: Mapping[str, Value], file: str, data: bytes) -> None:
+        """Make a volume with one file, and say that it is written."""
+        self._make(name, key, fields)
+        self._daemon.write(name, {file: data})
+        with speaking():
+            mark = self._names.labels(Key(_WRITTEN, name), {})
+            self._daemon.api.create_volume(_mark(name), labels=mark)
+
     def _drop(self, name: str) -> None:
         import docker
 
+        self._daemon.remove_volume(_mark(name))
         with speaking():
             try:
                 self._daemon.api.remove_volume(name)
@@ -154,6 +176,16 @@ class Volumes:
                 raise WorldError(Problem(f"the target docker cannot read {source}", "use env: or file:"))
         self.read_values.append(value.decode("utf-8", "replace").strip())
         return value or None
+
+
+def _mark(volume: str) -> str:
+    return f"{volume}-{_WRITTEN}"
+
+
+def _written(listing: list[Any]) -> frozenset[str]:
+    """The volumes that are whole."""
+    keys = (key_of(volume["Labels"]) for volume in listing)
+    return frozenset(key.name for key in keys if key.kind == _WRITTEN)
 
 
 def config_held(observed: Mapping[str, Value], desired: Mapping[str, Value]) -> Mapping[str, Value]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import time
-from collections.abc import Iterator, Mapping
-from datetime import datetime
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from mcp_packager.errors import Problem, WorldError
@@ -26,10 +24,10 @@ from mcp_packager.target import (
     owned,
 )
 from mcp_targets.docker import image as images
-from mcp_targets.docker.containers import Containers, died, private_port
+from mcp_targets.docker.containers import Containers, died, private_port, uptime
 from mcp_targets.docker.daemon import Daemon, speaking
 from mcp_targets.docker.names import Names, fields_of, key_of
-from mcp_targets.docker.records import LOCK, RELEASE, ContainerLock, ContainerRecords
+from mcp_targets.docker.records import VolumeLock, VolumeRecords
 from mcp_targets.docker.render import FRONT, NETWORK, PROBE, ROUTE
 from mcp_targets.docker.volumes import Volumes, config_held
 
@@ -71,9 +69,10 @@ class DockerWorld:
         project = request.manifest.project if request.manifest else None
         self._volumes = Volumes(self._daemon, self._names, request.environ, project)
         self._containers = Containers(self._daemon, self._names, self._volumes.value, self._volumes.read_values)
+        self._swept = False
         self.kinds = KINDS
-        self.records = ContainerRecords(self._daemon, self._names)
-        self.lock = ContainerLock(self._daemon, self._names)
+        self.records = VolumeRecords(self._daemon, self._names)
+        self.lock = VolumeLock(self._daemon, self._names)
 
     def observe(self) -> Mapping[Key, Observed]:
         """Everything of this deployment that is there."""
@@ -83,11 +82,11 @@ class DockerWorld:
         with speaking():
             networks = self._daemon.api.networks(filters=self._names.filters)
             containers = self._daemon.api.containers(all=True, filters=self._names.filters)
+            volumes = self._daemon.api.volumes(filters=self._names.filters)["Volumes"] or ()
         for network in networks:
             yield Observed(*key_of(network["Labels"]), {**fields_of(network["Labels"]), "name": network["Name"]})
-        for volume in self._volumes.observe():
-            if volume.key.kind != FRONT.kind:
-                yield volume
+        yield from self._volumes.observe()
+        yield from _half_made(volumes, {key_of(container["Labels"]) for container in containers})
         for container in containers:
             key, fields = key_of(container["Labels"]), fields_of(container["Labels"])
             match key.kind:
@@ -96,7 +95,7 @@ class DockerWorld:
                 case "container" | "service" | "front":
                     yield Observed(*key, {**fields, **self._state(key)})
                 case _:
-                    pass  # releases, the lock, and what a killed deploy left of a look
+                    pass  # what there is for as long as a command runs
         if any(key_of(container["Labels"]) == FRONT for container in containers):
             upstream = self._containers.upstream()
             if upstream is not None:
@@ -112,6 +111,8 @@ class DockerWorld:
         seen: dict[str, Value] = {"state": "running" if running else state["Status"]}
         if key.kind == FRONT.kind:
             return seen if running else {**seen, "version": state["Status"]}
+        if running and key.kind == "container" and not self._containers.is_ready(found):
+            seen["state"] = "starting"
         seen |= {"memory": host.get("Memory") or None, "cpu": (host.get("NanoCpus") or 0) / 1e9 or None}
         if key.kind == "container":
             seen |= {"private_port": private_port(found)}
@@ -119,6 +120,9 @@ class DockerWorld:
 
     def apply(self, step: Step) -> Mapping[str, Value]:
         """Make one change."""
+        if not self._swept:
+            self._swept = True
+            self._daemon.sweep()
         if step.resource is None or step.action is Action.DELETE:
             self._delete(step.key, step.observed)
             return {}
@@ -149,6 +153,7 @@ class DockerWorld:
             case "service":
                 return self._containers.service(resource, self._tool_image())
             case "container":
+                self._await_services()
                 return self._containers.tool(resource)
             case "front":
                 return self._containers.front(resource)
@@ -165,6 +170,12 @@ class DockerWorld:
                 self._daemon.api.create_network(name, driver="bridge", labels=labels, check_duplicate=True)
         return {**resource.fields, "name": name}
 
+    def _await_services(self) -> None:
+        """Wait for services that were started a short time ago: a deploy that was killed may not have done so."""
+        for found in self.observe().values():
+            if found.key.kind == "service":
+                self._containers.await_service(found, self._tool_image)
+
     def _tool_image(self) -> str:
         """Any image of the tool's: it holds a Python that can look at a port."""
         for found in self.observe().values():
@@ -178,7 +189,8 @@ class DockerWorld:
             case "network":
                 self._drop_network()
             case "image":
-                images.drop(self._daemon, self._names, key.name, observed.fields.get("id") if observed else None)
+                fields = observed.fields if observed else {}
+                images.drop(self._daemon, self._names, key.name, fields.get("id") or fields.get("loading"))
             case "volume" | "secret" | "key" | "config":
                 self._volumes.delete(key)
             case "container" | "service":
@@ -219,8 +231,7 @@ class DockerWorld:
         route = observed.get(ROUTE)
         served = None if route is None else _served(observed, route.fields["upstream"])
         if served is None:
-            there = any(key.kind not in {RELEASE, LOCK} for key in observed)
-            return Status(State.STOPPED, detail=("nothing serves clients",)) if there else Status(State.ABSENT)
+            return Status(State.STOPPED, detail=("nothing serves clients",)) if observed else Status(State.ABSENT)
         found = self._containers.inspect(served.key)
         running = found is not None and found["State"]["Running"] and not found["State"].get("Restarting")
         detail = (
@@ -231,7 +242,7 @@ class DockerWorld:
         return Status(
             State.RUNNING if running and not detail else State.CRASHED,
             endpoint=self.endpoint(Phase.SWITCH, observed),
-            uptime=_since(found) if running else None,
+            uptime=uptime(found) if running else None,
             restarts=None if found is None else int(found["RestartCount"]),
             replicas="1/1" if running else "0/1",
             detail=tuple(detail),
@@ -258,6 +269,16 @@ class DockerWorld:
         return None if there is None else self._volumes.value(there.fields["volume"])
 
 
+def _half_made(volumes: Sequence[Any], containers: Collection[Key]) -> Iterator[Observed]:
+    """What a command that was killed, or somebody who pruned, left of an image and of the front."""
+    for volume in volumes:
+        key, fields = key_of(volume["Labels"]), fields_of(volume["Labels"])
+        if key.kind == "image" and key not in containers:
+            yield Observed(*key, {"loading": fields.get("id")})
+        if key.kind == FRONT.kind and FRONT not in containers:
+            yield Observed(*FRONT, {**fields, "state": "gone"})
+
+
 def _served(observed: Mapping[Key, Observed], upstream: str) -> Observed | None:
     return observed.get(Key("container", upstream.partition(":")[0]))
 
@@ -269,14 +290,6 @@ def _endpoint(host: str, port: int | None, server: Observed) -> Endpoint | None:
     shown = f"[{named}]" if ":" in named else named
     url = f"http://{shown}:{port}{server.fields['path']}"
     return Endpoint(url=url, auth=Auth(server.fields.get("auth", "none")))
-
-
-def _since(found: Any) -> float | None:
-    try:
-        began = datetime.fromisoformat(str(found["State"]["StartedAt"])[:19] + "+00:00")
-    except ValueError:
-        return None
-    return max(0.0, time.time() - began.timestamp())
 
 
 def _unknown(kind: str) -> WorldError:

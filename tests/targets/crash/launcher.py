@@ -1,34 +1,35 @@
 """Runs ``mcp-pack`` again and again, each time in a process of its own that may be told when to die.
 
-python launcher.py    one order a line on standard input, one answer a line on standard output
+python launcher.py local|docker    one order a line on standard input, one answer a line on standard output
 
     order    {"argv": [...], "moment": {"sort": "before" | "after" | "inside", "number": 3, "step": "" | "…"} | null}
     answer   {"code": 0 | -9 | ..., "told": "...", "writes": ["lock", "create home home", ...], "inside": ["…", …]}
 
-A write is a call of the local world's ``apply``, ``records.add``, ``records.remove`` or ``lock.swap``. What happens
-inside of one is what Python tells its audit hooks of files, processes and signals. A moment's number counts the writes
-from 0, or inside of them the steps that are called ``step``.
+A write is a call of the world's ``apply``, ``records.add``, ``records.remove`` or ``lock.swap``. What happens inside of
+one is what Python tells its audit hooks: for `local` of files, processes and signals, for `docker` of requests that
+change something at the daemon. A moment's number counts the writes from 0, or inside of them the steps that are called
+``step``.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 import tempfile
 import threading
 from collections import Counter
 from collections.abc import Callable
-from typing import IO, Any, Final
+from typing import IO, Any, Final, NamedTuple
 
 from mcp_packager.cli import main as command_line
 from mcp_packager.pipeline import deploy, operate  # noqa: F401  # loaded once, for every process that is forked
 from mcp_packager.target import Holder, Release, Step
 from mcp_packager.verify import verify  # noqa: F401  # the same
-from mcp_targets.local.records import FileLock, FileRecords
-from mcp_targets.local.world import LocalWorld
 
+_REQUEST: Final = re.compile(rb"(POST|PUT|DELETE) /v[\d.]+(/[a-z]+)\S*?(/start|/stop|/exec|/archive|/load)?[? ]")
 _TOUCHING: Final = frozenset(
     {"os.rename", "os.link", "os.symlink", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.chmod", "os.kill"}
     | {"subprocess.Popen", "os.posix_spawn", "os.fork"}
@@ -71,12 +72,21 @@ class Moments:
 
         return around
 
-    def heard(self, event: str, _: tuple[Any, ...]) -> None:
-        """What Python is about to do."""
+    def heard(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """What Python is about to do to this machine."""
+        self._within(event if event in _TOUCHING else "")
+
+    def sent(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """What Python is about to ask of the daemon."""
+        if event == "http.client.send" and isinstance(arguments[1], bytes):
+            found = _REQUEST.match(arguments[1])
+            self._within("" if found is None else b"".join(part or b"" for part in found.groups()).decode())
+
+    def _within(self, what: str) -> None:
         now = getattr(self._writing, "now", "")
-        if now and event in _TOUCHING:
+        if now and what:
             self._writing.now = ""
-            self.reached("inside", f"{now}: {event}")
+            self.reached("inside", f"{now}: {what}")
             self._writing.now = now
 
 
@@ -96,28 +106,51 @@ def _swapped(old: Holder | None, new: Holder | None) -> str:
     return "lock" if new is not None else "unlock"
 
 
-def _child(order: dict[str, Any], told: int, journal: int) -> None:
+class World(NamedTuple):
+    """What of a target writes, and how it is heard at that."""
+
+    world: Any
+    records: Any
+    lock: Any
+    hearing: Callable[[Moments], Callable[[str, tuple[Any, ...]], None]]
+
+
+def _world(target: str) -> World:
+    if target == "docker":
+        import docker  # noqa: F401  # as above
+
+        from mcp_targets.docker.records import VolumeLock, VolumeRecords
+        from mcp_targets.docker.world import DockerWorld
+
+        return World(DockerWorld, VolumeRecords, VolumeLock, lambda moments: moments.sent)
+    from mcp_targets.local.records import FileLock, FileRecords
+    from mcp_targets.local.world import LocalWorld
+
+    return World(LocalWorld, FileRecords, FileLock, lambda moments: moments.heard)
+
+
+def _child(world: World, order: dict[str, Any], told: int, journal: int) -> None:
     """Become the command."""
     for number, stream in ((0, os.open(os.devnull, os.O_RDONLY)), (1, told), (2, told)):
         os.dup2(stream, number)
     moments = Moments(order["moment"], journal)
     patch: Any = setattr
-    patch(LocalWorld, "apply", moments.counted(_step, LocalWorld.apply))
-    patch(FileRecords, "add", moments.counted(_added, FileRecords.add))
-    patch(FileRecords, "remove", moments.counted(_removed, FileRecords.remove))
-    patch(FileLock, "swap", moments.counted(_swapped, FileLock.swap))
-    sys.addaudithook(moments.heard)
+    patch(world.world, "apply", moments.counted(_step, world.world.apply))
+    patch(world.records, "add", moments.counted(_added, world.records.add))
+    patch(world.records, "remove", moments.counted(_removed, world.records.remove))
+    patch(world.lock, "swap", moments.counted(_swapped, world.lock.swap))
+    sys.addaudithook(world.hearing(moments))
     sys.argv = ["mcp-pack", *order["argv"]]
     command_line.main()
 
 
-def _run(order: dict[str, Any]) -> dict[str, Any]:
+def _run(world: World, order: dict[str, Any]) -> dict[str, Any]:
     with tempfile.TemporaryFile() as told, tempfile.TemporaryFile() as journal:
         pid = os.fork()
         if pid == 0:
             code: Any = 3
             try:
-                _child(order, told.fileno(), journal.fileno())
+                _child(world, order, told.fileno(), journal.fileno())
             except SystemExit as end:
                 code = end.code
             finally:
@@ -140,5 +173,6 @@ def _text(file: IO[bytes]) -> str:
 
 
 if __name__ == "__main__":
+    writing = _world(sys.argv[1])
     for line in sys.stdin:
-        print(json.dumps(_run(json.loads(line))), flush=True)
+        print(json.dumps(_run(writing, json.loads(line))), flush=True)
