@@ -9,6 +9,8 @@ import pytest
 
 from mcp_packager.store import Store
 from tests.image import registries
+from tests.image.attached import pair
+from tests.image.shelf import Shelf
 
 
 @pytest.fixture
@@ -27,3 +29,10 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No Docker settings, and no waiting between tries."""
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
     monkeypatch.setattr("mcp_packager.image.transport._FIRST_WAIT", 0.001)
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
+    folder = tmp_path_factory.mktemp("shelf")
+    with registries.registry(folder) as address:
+        yield Shelf(address, folder, pair(folder))

@@ -3,111 +3,45 @@
 from __future__ import annotations
 
 import json
+import platform as machine
 import subprocess
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from mcp_packager.cli.main import run
 from mcp_packager.errors import UsageError, UserError, WorldError
-from mcp_packager.image import Image, Reference, Registry, attach, parse, referrers, sbom, signer, verify
+from mcp_packager.image import (
+    Reference,
+    Registry,
+    Settings,
+    architecture_of,
+    attach,
+    base,
+    image,
+    layers,
+    parse,
+    push,
+)
+from mcp_packager.image import ingredients as made_of
 from mcp_packager.image.documents import digest_of_bytes
-from mcp_packager.image.ingredients import Source
 from mcp_packager.image.judging import Held
-from mcp_packager.image.provenance import statement
-from mcp_packager.image.referrers import Piece, Subject, artifact, enter
-from mcp_packager.image.registry import INDEX, MANIFEST, Blob
-from mcp_packager.image.signing import public_key
-from mcp_packager.image.verifying import Requirement, Verified
+from mcp_packager.image.registry import MANIFEST, Blob
+from mcp_packager.image.verifying import Requirement
+from mcp_packager.pipeline.prepare import bundles, prepare
+from mcp_packager.pipeline.project import open_project
+from mcp_packager.pipeline.requests import Request
+from mcp_packager.pipeline.standing import pinned
+from mcp_packager.progress import Silent
 from mcp_packager.store import Store
 from tests import real_parts
-from tests.image.attached import COMMIT, Keys, ingredients, pair, pushed
+from tests.image.attached import COMMIT, pair, pushed
 from tests.image.bundles import push_base
 from tests.image.referring import KINDS, either
-from tests.image.registries import registry
+from tests.image.shelf import EVERY, Shelf, failures, results
 
 pytestmark = [pytest.mark.real("docker-registry"), pytest.mark.usefixtures("alone")]
-EVERY = frozenset(Requirement)
-
-
-@dataclass(frozen=True)
-class Shelf:
-    """A registry whose files a test may spoil, and the keys of those who sign."""
-
-    address: str
-    folder: Path
-    keys: Keys
-
-    def file(self, digest: str) -> Path:
-        (found,) = (self.folder / "data").rglob(f"blobs/sha256/*/{digest[7:]}/data")
-        return found
-
-    def spoil(self, digest: str) -> None:
-        """Other bytes of the same length under a digest: what a broken disk or a bad operator leaves."""
-        file = self.file(digest)
-        data = bytearray(file.read_bytes())
-        data[len(data) // 2] ^= 1
-        file.write_bytes(data)
-
-    def signed(self, name: str, store: Store, *architectures: str) -> tuple[list[Image], Reference]:
-        images, target = pushed(self.address, f"team/{name}", store, *architectures)
-        made = ingredients(*architectures, source=Source(COMMIT))
-        attach(images, target, made, key=signer(str(self.keys.private)), store=store)
-        return images, target
-
-    def look(self, target: Reference, *require: Requirement, key: bool = True) -> Verified:
-        keys = [public_key(str(self.keys.public))] if key else []
-        return verify(target, keys=keys, require=frozenset(require))
-
-
-@pytest.fixture(scope="module")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
-    folder = tmp_path_factory.mktemp("shelf")
-    with registry(folder) as address:
-        yield Shelf(address, folder, pair(folder))
-
-
-def results(found: Verified) -> dict[str, str]:
-    return {item.about: item.held.value for item in found.findings}
-
-
-def failures(found: Verified) -> dict[str, str]:
-    return {item.about: item.said for item in found.findings if item.held is Held.FAILS}
-
-
-def pieces(target: Reference, subject: Image, name: str) -> list[Mapping[str, Any]]:
-    """The layers under one of cosign's tags."""
-    found = Registry(target).manifest(_subject(subject).tagged(name))
-    assert found is not None
-    layers: list[Mapping[str, Any]] = found.document["layers"]
-    return layers
-
-
-def _subject(one: Image) -> Subject:
-    return Subject(one.digest, MANIFEST, len(one.manifest))
-
-
-def put_bill(target: Reference, one: Image, document: Mapping[str, Any]) -> None:
-    """Another bill in place of the one that is there: the way of somebody who may push."""
-    data = json.dumps(document).encode()
-    target_registry, subject = Registry(target), _subject(one)
-    made = artifact(sbom.MEDIA_TYPE, subject, [Piece(sbom.MEDIA_TYPE, data)])
-    referrers.put(target_registry, [made])
-    kept = [
-        entry
-        for entry in referrers.tagged(target_registry, subject.fallback)
-        if entry["artifactType"] != sbom.MEDIA_TYPE
-    ]
-    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [*kept, made.descriptor]}
-    target_registry.put_manifest(json.dumps(index).encode(), INDEX, subject.fallback)
-
-
-def bill_of(one: Image) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(sbom.sbom(one.digest, [one], ingredients(source=Source(COMMIT))))
-    return found
 
 
 def test_what_was_pushed_and_signed_holds(shelf: Shelf, store: Store) -> None:
@@ -210,133 +144,6 @@ def test_a_layer_that_is_no_archive(shelf: Shelf, store: Store) -> None:
         assert "is not the archive" in failures(shelf.look(target, key=False))["linux/amd64"]
 
 
-def test_a_bill_that_was_changed(shelf: Shelf, store: Store) -> None:
-    (one,), target = shelf.signed("bill", store)
-    bill = sbom.sbom(one.digest, [one], ingredients(source=Source(COMMIT)))
-    shelf.spoil(digest_of_bytes(bill))
-    for key in (True, False):
-        assert "is another one in the registry" in failures(shelf.look(target, key=key))["sbom"]
-
-
-def test_a_bill_that_was_replaced(shelf: Shelf, store: Store) -> None:
-    (one,), target = shelf.signed("replaced", store)
-    document = bill_of(one)
-    document["components"][1]["hashes"][0]["content"] = "0" * 64
-    put_bill(target, one, document)
-    assert failures(shelf.look(target)) == {"sbom": "what is there is not what the key signed"}
-    # Nobody but the key can tell a false hash; what is in the layers anybody can.
-    document["components"][1]["version"] = "27.0.0"
-    put_bill(target, one, document)
-    assert "leaves out what is in the layers: attrs 26.1.0" in failures(shelf.look(target, key=False))["sbom"]
-
-
-def test_a_bill_that_lists_too_much_or_is_of_another_image(shelf: Shelf, store: Store) -> None:
-    (one,), target = pushed(shelf.address, "team/too-much", store)
-    attach([one], target, ingredients(), store=store)
-    document = bill_of(one)
-    document["components"].append({**document["components"][1], "name": "never-there", "bom-ref": "x"})
-    put_bill(target, one, document)
-    assert "lists what is not in the layers: never-there" in failures(shelf.look(target, key=False))["sbom"]
-    document = bill_of(one)
-    document["metadata"]["component"]["properties"][0]["value"] = "sha256:" + "0" * 64
-    put_bill(target, one, document)
-    assert failures(shelf.look(target, key=False))["sbom"] == "it is the bill of another image"
-    put_bill(target, one, {**bill_of(one), "metadata": None})
-    assert "is not the document" in failures(shelf.look(target, key=False))["sbom"]
-
-
-def test_anothers_bill_is_not_judged(shelf: Shelf, store: Store) -> None:
-    (one,), target = pushed(shelf.address, "team/theirs", store)
-    put_bill(target, one, {"bomFormat": "CycloneDX", "specVersion": "1.5", "serialNumber": "urn:uuid:other"})
-    found = shelf.look(target, key=False)
-    assert found.holds
-    assert results(found)["sbom"] == "absent"
-    assert failures(shelf.look(target, Requirement.SBOM, key=False)).keys() == {"sbom"}
-
-
-def test_an_attestation_that_was_changed(shelf: Shelf, store: Store) -> None:
-    (one,), target = shelf.signed("envelope", store)
-    for layer in pieces(target, one, "att"):
-        shelf.spoil(layer["digest"])
-    found = failures(shelf.look(target))
-    assert {"attestation", "sbom", "provenance"} <= found.keys()
-
-
-def test_envelopes_of_strangers_do_not_count(shelf: Shelf, store: Store, tmp_path: Path) -> None:
-    (one,), target = pushed(shelf.address, "team/stranger", store)
-    attach([one], target, ingredients(), key=signer(str(pair(tmp_path).private)), store=store)
-    found = failures(shelf.look(target))
-    assert found == {
-        "sbom": "there is one, and the key did not sign it",
-        "provenance": "there is one, and the key did not sign it",
-        "signature": "none of the 1 there is by the key",
-    }
-
-
-def test_one_of_several_keys_is_enough(shelf: Shelf, store: Store, tmp_path: Path) -> None:
-    _, target = shelf.signed("several", store)
-    keys = [public_key(str(pair(tmp_path, "ed25519").public)), public_key(str(shelf.keys.public))]
-    assert verify(target, keys=keys, require=EVERY).holds
-
-
-def test_a_signature_that_was_changed(shelf: Shelf, store: Store) -> None:
-    (one,), target = shelf.signed("signature", store)
-    (layer,) = pieces(target, one, "sig")
-    shelf.spoil(layer["digest"])
-    assert failures(shelf.look(target)).keys() == {"signature"}
-    shelf.spoil(layer["digest"])
-    assert shelf.look(target).holds
-    found = Registry(target).manifest(_subject(one).tagged("sig"))
-    assert found is not None
-    text = layer["annotations"]["dev.cosignproject.cosign/signature"]
-    changed = found.data.replace(text.encode(), (text[:20] + ("A" if text[20] != "A" else "B") + text[21:]).encode())
-    Registry(target).put_manifest(changed, MANIFEST, _subject(one).tagged("sig"))
-    (shelf.file(found.digest)).write_bytes(changed)  # and the one that the list of referrers names
-    assert "signature" in failures(shelf.look(target))
-
-
-def test_a_signature_of_another_image(shelf: Shelf, store: Store) -> None:
-    (one,), target = shelf.signed("lent", store)
-    (other,), _ = pushed(shelf.address, "team/lent", store, "arm64")
-    layers = pieces(target, one, "sig")
-    made = artifact("x", _subject(other), [], tag=_subject(other).tagged("sig"), others=layers)
-    referrers.put(Registry(target), [made])
-    assert failures(shelf.look(target))["signature"] == f"by the key, of another image: {one.digest}"
-
-
-def test_a_signature_that_was_taken_away(shelf: Shelf, store: Store) -> None:
-    (one,), target = shelf.signed("taken", store)
-    empty = artifact("x", _subject(one), [], tag=_subject(one).tagged("sig"))
-    referrers.put(Registry(target), [empty])
-    index = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": []}).encode()
-    Registry(target).put_manifest(index, INDEX, _subject(one).fallback)
-    assert failures(shelf.look(target)) == {"signature": "there is none, and is required"}
-
-
-def test_a_provenance_of_another_base(shelf: Shelf, store: Store) -> None:
-    (one,), target = pushed(shelf.address, "team/base", store)
-    attach([one], target, ingredients(), store=store)
-    from mcp_packager.image import provenance
-
-    predicate = provenance.provenance([one], ingredients())
-    dependencies = predicate["buildDefinition"]["resolvedDependencies"]
-    said = {
-        "another base image": [{**dependencies[0], "digest": {"sha256": "0" * 64}}, *dependencies[1:]],
-        "everything that the bill lists": dependencies[:1],
-        "is not the document": [*dependencies, None],
-    }
-    for words, changed in said.items():
-        wrong = {**predicate, "buildDefinition": {**predicate["buildDefinition"], "resolvedDependencies": changed}}
-        data = statement("team/base", one.digest, provenance.PREDICATE_TYPE, wrong)
-        made = artifact(provenance.MEDIA_TYPE, _subject(one), [Piece(provenance.MEDIA_TYPE, data)])
-        referrers.put(Registry(target), [made])
-        enter(Registry(target), _subject(one), [made])
-        assert words in failures(shelf.look(target, key=False))["provenance"]
-        before = referrers.tagged(Registry(target), _subject(one).fallback)[:-1]
-        index = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": before}).encode()
-        Registry(target).put_manifest(index, INDEX, _subject(one).fallback)
-
-
 def test_anybodys_image_can_be_looked_at(shelf: Shelf) -> None:
     name = parse(f"{shelf.address}/theirs/plain:1")
     push_base(Registry(name), "1", ("amd64", "arm64"))
@@ -410,3 +217,37 @@ def test_cosign_judges_alike(kind: str, algorithm: str, store: Store, tmp_path: 
             assert done.returncode == 0, done.stderr
         assert cosign("verify", "--key", str(stranger.public), *offline, name).returncode != 0
         assert cosign("verify-attestation", "--type", "spdx", *ours).returncode != 0
+
+
+def test_a_real_tool_with_real_wheels(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the lock names and what installing leaves in the layers are the same distributions, by the same names."""
+    monkeypatch.setenv("MCP_PACK_REGISTRY_MIRROR", address)
+    minor = "{}.{}".format(*sys.version_info)
+    push_base(Registry(parse(f"{address}/library/python:{minor}-slim")), f"{minor}-slim", (architecture(),))
+    (tmp_path / "mcp-tool.toml").write_text(
+        '[tool]\nname = "words"\nentrypoint = "words"\ndependencies = ["attrs"]\n[target.docker]\n'
+    )
+    (tmp_path / "words.py").write_text(
+        'from mcp_tool import tool\n\n@tool\ndef f() -> int:\n    """Give one."""\n    return 1\n'
+    )
+    project = open_project(Request(tmp_path))
+    (aim,) = project.aims
+    prepared = prepare(project.manifest, project.aims, locked=False, progress=Silent())
+    inside = bundles(prepared, aim, progress=Silent())
+    ((platform, one),) = inside.items()
+    stands_on = base(parse(pinned(prepared.lock, f"python:{minor}-slim") or ""), architecture())
+    made = image(stands_on, layers(one), Settings("words", "0.1.0", python=platform.python))
+    target = parse(f"{address}/team/words:1")
+    push([made], target)
+    attach([made], target, made_of(project.manifest, prepared.lock, inside))
+    assert run(["verify-image", str(target), "--require", "sbom,provenance", "--json"]) == 0
+    findings = {item["about"]: item["said"] for item in json.loads(capsys.readouterr().out)["findings"]}
+    count = int(findings["sbom"].partition("the ")[2].split()[0])
+    assert count == len(prepared.lock.platforms[platform]) + 1
+    assert count > 10
+
+
+def architecture() -> str:
+    return architecture_of(f"{machine.machine()}-manylinux_2_28")
