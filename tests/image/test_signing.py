@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from mcp_packager.errors import UserError
 from mcp_packager.image.signing import (
+    configured,
     envelope,
     opened,
     public_key,
@@ -102,6 +103,14 @@ def test_keys_from_the_environment(tmp_path: Path) -> None:
     environ = {"SIGNING": keys.private.read_text(), "VERIFYING": keys.public.read_text()}
     made = envelope(STATEMENT, signer("env:SIGNING", environ))
     assert opened(made, public_key("env:VERIFYING", environ)) == STATEMENT
+
+
+def test_the_key_that_the_environment_names(tmp_path: Path) -> None:
+    keys = pair(tmp_path)
+    found = configured({"MCP_PACK_SIGNING_KEY": str(keys.private)})
+    assert found is not None
+    assert found.public.fingerprint == public_key(str(keys.public)).fingerprint
+    assert configured({}) is configured({"MCP_PACK_SIGNING_KEY": ""}) is None
 
 
 def test_an_encrypted_key_wants_its_password(tmp_path: Path) -> None:

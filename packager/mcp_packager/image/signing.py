@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     _Private = EllipticCurvePrivateKey | Ed25519PrivateKey
     _Public = EllipticCurvePublicKey | Ed25519PublicKey
 
+KEY: Final = "MCP_PACK_SIGNING_KEY"
 PASSWORD: Final = "MCP_PACK_SIGNING_PASSWORD"  # noqa: S105 - the variable's name
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 ENVELOPE: Final = "application/vnd.dsse.envelope.v1+json"
@@ -107,6 +108,16 @@ def signer(source: str, environ: Mapping[str, str] = os.environ) -> Signer:
             raise _unusable(source, "does not open with that password", f"correct {PASSWORD}") from None
         raise _unusable(source, "is not a private key in PEM form", _MAKE) from None
     return Signer(_public(key.public_key(), source), _of_our_kind(key, source))
+
+
+def configured(environ: Mapping[str, str] = os.environ) -> Signer | None:
+    """The key that ``MCP_PACK_SIGNING_KEY`` names (a file, or ``env:NAME``); ``None`` where it names none.
+
+    Raises:
+        UserError: that key does not do.
+    """
+    source = environ.get(KEY, "")
+    return signer(source, environ) if source else None
 
 
 def public_key(source: str, environ: Mapping[str, str] = os.environ) -> PublicKey:

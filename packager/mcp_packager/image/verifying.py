@@ -158,7 +158,8 @@ class _Image:
         if len(diff_ids) != len(layers):
             bad.append(Finding(name, Held.FAILS, f"{len(layers)} layers, and the configuration names {len(diff_ids)}"))
         size = sum(seen.size for seen in found if seen is not None)
-        good = f"{manifest.digest}: {len(layers)} layers of {size} bytes are those that manifest and configuration name"
+        which = f"{manifest.digest}: " if listed_as else ""
+        good = f"{which}{len(layers)} layers of {size} bytes are those that manifest and configuration name"
         done.findings += bad or [Finding(name, Held.HOLDS, good)]
         done.distributions.update(*(seen.distributions for seen in found if seen is not None))
         base = (document.get("annotations") or {}).get("org.opencontainers.image.base.digest")
