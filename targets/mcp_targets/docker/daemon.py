@@ -40,19 +40,20 @@ class Daemon:
         return self._api
 
     def empty_image(self) -> str:
-        """The image of containers that never run; made when it is missing."""
+        """The id of the image of containers that never run; loaded when it is missing.
+
+        By its id, as Podman takes a short name for one of Docker Hub. It is not imported: Podman would drop the tag.
+        """
         import docker
 
+        identity, archive = _empty()
         with speaking():
             try:
-                self.api.inspect_image(EMPTY)
+                self.api.inspect_image(identity)
             except docker.errors.ImageNotFound:
-                repository, _, tag = EMPTY.partition(":")
-                blank = io.BytesIO()
-                with tarfile.open(fileobj=blank, mode="w"):
+                for _ in self.api.load_image(archive):
                     pass
-                self.api.import_image_from_data(blank.getvalue(), repository=repository, tag=tag)
-        return EMPTY
+        return identity
 
     def hold(self, name: str, labels: Mapping[str, str], image: str) -> None:
         """Make a container that never runs and keeps an image in use, unless it is there."""
@@ -144,6 +145,22 @@ class Daemon:
                 if found is not None:
                     return found.read()
         return None
+
+
+def _empty() -> tuple[str, bytes]:
+    """An image without a file, the same everywhere: its id, and what a daemon loads."""
+    import hashlib
+    import json
+
+    from mcp_packager.image import tar
+
+    layer = tar.END
+    rootfs = {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]}
+    config = json.dumps({"architecture": "amd64", "os": "linux", "config": {}, "rootfs": rootfs}).encode()
+    manifest = [{"Config": "config.json", "RepoTags": [EMPTY], "Layers": ["layer.tar"]}]
+    files = {"config.json": config, "layer.tar": layer, "manifest.json": json.dumps(manifest).encode()}
+    archive = b"".join((*(tar.member(name, 0o644, data) for name, data in files.items()), tar.END))
+    return f"sha256:{hashlib.sha256(config).hexdigest()}", archive
 
 
 def _taken(error: Any) -> bool:

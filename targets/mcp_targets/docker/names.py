@@ -16,7 +16,7 @@ SCOPE: Final = "mcp-pack/scope"
 BY: Final = "mcp-pack/by"
 """Which process made what is not to outlive it."""
 
-EMPTY: Final = "mcp-pack/empty:1"
+EMPTY: Final = "localhost/mcp-pack/empty:1"
 """An image without a file: what a container is made of through which a volume is written, and which never runs."""
 
 
