@@ -15,8 +15,21 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from mcp_packager.image import Image, Ingredients, Reference, Registry, Settings, base, image, layers, parse, push
+from mcp_packager.image import (
+    Image,
+    Ingredients,
+    Reference,
+    Registry,
+    Settings,
+    base,
+    image,
+    layers,
+    parse,
+    push,
+    referrers,
+)
 from mcp_packager.image.ingredients import Component, Source
+from mcp_packager.image.referrers import NOTHING, Artifact, Subject, put_manifest, put_piece
 from mcp_packager.store import Store
 from tests.image.bundles import FILES, bundle, push_base
 
@@ -81,3 +94,15 @@ def pair(folder: Path, kind: str = "ecdsa", password: str | None = None) -> Keys
     found.private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, shut))
     found.public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
     return found
+
+
+def put(registry: Registry, made: Artifact) -> None:
+    """Send an artifact with all that it holds."""
+    for piece in (*made.pieces, NOTHING):
+        put_piece(registry, piece)
+    put_manifest(registry, made)
+
+
+def enter(registry: Registry, subject: Subject, *made: Artifact) -> None:
+    """Enter artifacts that are there already, as if nothing had been looked at before."""
+    referrers.enter(registry, subject, made, referrers.lists(registry, subject))

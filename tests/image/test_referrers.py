@@ -10,10 +10,10 @@ import pytest
 from mcp_packager.errors import UserError, WorldError
 from mcp_packager.image import Reference, Registry, attach, parse, push, referrers, signer
 from mcp_packager.image.reading import said_about
-from mcp_packager.image.referrers import Artifact, Piece, Subject, artifact, enter, listed, put, tagged
+from mcp_packager.image.referrers import Artifact, Piece, Subject, artifact, listed, tagged
 from mcp_packager.image.registry import MANIFEST
 from mcp_packager.store import Store
-from tests.image.attached import Keys, images, ingredients, pair, pushed
+from tests.image.attached import Keys, enter, images, ingredients, pair, pushed, put
 from tests.image.referring import KINDS, either, paging
 from tests.image.registries import proxy
 
@@ -117,10 +117,10 @@ def test_what_others_have_entered_stays(place: str, store: Store, keys: Keys) ->
     (one,), target = pushed(place, "team/others", store)
     registry, subject = Registry(target), Subject(one.digest, MANIFEST, len(one.manifest))
     note = foreign(subject, b"ours too")
-    put(registry, [note])
-    enter(registry, subject, [note])
+    put(registry, note)
+    enter(registry, subject, note)
     theirs = Piece("application/vnd.dev.cosign.simplesigning.v1+json", b"{}", {"who": "somebody"})
-    put(registry, [artifact("x", subject, [theirs], tag=subject.tagged("sig"))])
+    put(registry, artifact("x", subject, [theirs], tag=subject.tagged("sig")))
     attach([one], target, ingredients(), key=signer(str(keys.private)), store=store)
     assert "application/vnd.corp.note" in kinds(registry, one.digest)
     found = registry.manifest(subject.tagged("sig"))
@@ -146,8 +146,9 @@ def test_writers_at_the_same_time_lose_nothing(address: str, store: Store) -> No
     (one,), target = pushed(address, "team/at-once", store)
     registry, subject = Registry(target), Subject(one.digest, MANIFEST, len(one.manifest))
     notes = [foreign(subject, str(number).encode()) for number in range(3)]
-    put(registry, notes)
-    put(registry, [late := foreign(subject, b"late")])
+    late = foreign(subject, b"late")
+    for note in (*notes, late):
+        put(registry, note)
     slipped = False
 
     def slip(method: str, path: str, _before: int) -> None:
@@ -155,11 +156,11 @@ def test_writers_at_the_same_time_lose_nothing(address: str, store: Store) -> No
         nonlocal slipped
         if method == "PUT" and path.endswith(subject.fallback) and not slipped:
             slipped = True
-            enter(registry, subject, [late])
+            enter(registry, subject, late)
 
     with proxy(address, slip) as (front, _):
-        enter(Registry(parse(f"{front}/team/at-once:1")), subject, notes[:1])
-        enter(Registry(parse(f"{front}/team/at-once:1")), subject, notes[1:])
+        enter(Registry(parse(f"{front}/team/at-once:1")), subject, *notes[:1])
+        enter(Registry(parse(f"{front}/team/at-once:1")), subject, *notes[1:])
     there = {entry["digest"] for entry in tagged(registry, subject.fallback)}
     assert {note.digest for note in notes} <= there
 

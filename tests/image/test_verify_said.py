@@ -13,12 +13,12 @@ from mcp_packager.image import Image, Reference, Registry, attach, referrers, sb
 from mcp_packager.image.documents import digest_of_bytes
 from mcp_packager.image.ingredients import Source
 from mcp_packager.image.provenance import statement
-from mcp_packager.image.referrers import Piece, artifact, enter
+from mcp_packager.image.referrers import Piece, artifact
 from mcp_packager.image.registry import INDEX, MANIFEST
 from mcp_packager.image.signing import public_key
 from mcp_packager.image.verifying import Requirement
 from mcp_packager.store import Store
-from tests.image.attached import COMMIT, ingredients, pair, pushed
+from tests.image.attached import COMMIT, enter, ingredients, pair, pushed, put
 from tests.image.shelf import EVERY, Shelf, failures, pieces, results, subject_of
 
 pytestmark = [pytest.mark.real("docker-registry"), pytest.mark.usefixtures("alone")]
@@ -29,7 +29,7 @@ def put_bill(target: Reference, one: Image, document: Mapping[str, Any]) -> None
     data = json.dumps(document).encode()
     target_registry, subject = Registry(target), subject_of(one)
     made = artifact(sbom.MEDIA_TYPE, subject, [Piece(sbom.MEDIA_TYPE, data)])
-    referrers.put(target_registry, [made])
+    put(target_registry, made)
     kept = [
         entry
         for entry in referrers.tagged(target_registry, subject.fallback)
@@ -134,14 +134,14 @@ def test_a_signature_of_another_image(shelf: Shelf, store: Store) -> None:
     (other,), _ = pushed(shelf.address, "team/lent", store, "arm64")
     layers = pieces(target, one, "sig")
     made = artifact("x", subject_of(other), [], tag=subject_of(other).tagged("sig"), others=layers)
-    referrers.put(Registry(target), [made])
+    put(Registry(target), made)
     assert failures(shelf.look(target))["signature"] == f"by the key, of another image: {one.digest}"
 
 
 def test_a_signature_that_was_taken_away(shelf: Shelf, store: Store) -> None:
     (one,), target = shelf.signed("taken", store)
     empty = artifact("x", subject_of(one), [], tag=subject_of(one).tagged("sig"))
-    referrers.put(Registry(target), [empty])
+    put(Registry(target), empty)
     index = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": []}).encode()
     Registry(target).put_manifest(index, INDEX, subject_of(one).fallback)
     assert failures(shelf.look(target)) == {"signature": "there is none, and is required"}
@@ -163,8 +163,8 @@ def test_a_provenance_of_another_base(shelf: Shelf, store: Store) -> None:
         wrong = {**predicate, "buildDefinition": {**predicate["buildDefinition"], "resolvedDependencies": changed}}
         data = statement("team/base", one.digest, provenance.PREDICATE_TYPE, wrong)
         made = artifact(provenance.MEDIA_TYPE, subject_of(one), [Piece(provenance.MEDIA_TYPE, data)])
-        referrers.put(Registry(target), [made])
-        enter(Registry(target), subject_of(one), [made])
+        put(Registry(target), made)
+        enter(Registry(target), subject_of(one), made)
         assert words in failures(shelf.look(target, key=False))["provenance"]
         before = referrers.tagged(Registry(target), subject_of(one).fallback)[:-1]
         index = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": before}).encode()

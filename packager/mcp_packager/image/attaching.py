@@ -22,8 +22,8 @@ from mcp_packager.image import provenance, referrers, sbom, signing
 from mcp_packager.image.documents import Image, digest_of_bytes, index
 from mcp_packager.image.ingredients import Ingredients
 from mcp_packager.image.reference import Reference
-from mcp_packager.image.referrers import Artifact, Piece, Subject
-from mcp_packager.image.registry import INDEX, MANIFEST, Registry
+from mcp_packager.image.referrers import Artifact, Lists, Piece, Subject
+from mcp_packager.image.registry import INDEX, MANIFEST, Manifest, Registry
 from mcp_packager.image.signing import Signer
 from mcp_packager.store import Store
 
@@ -33,7 +33,7 @@ ATTESTATIONS: Final = "application/vnd.dev.cosign.artifact.att.v1+json"
 """What cosign calls the two where it looks for them as referrers."""
 
 _KIND: Final = "attached"
-_AT_ONCE: Final = 4
+_AT_ONCE: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +86,23 @@ def attach(
 def _go(registry: Registry, work: Sequence[_About]) -> tuple[int, bool]:
     """Send what is not there; how many artifacts that were, and whether a fallback tag was needed.
 
-    All of it goes through one list, so that no blob goes up twice at once: docker-registry trips over that.
+    In a row stand only: where may a document go, the document, the manifests, and the list; where the registry keeps
+    none, the list again. No document goes up twice at once: docker-registry trips over that.
     """
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        wanted = list(pool.map(_About.wanted, work))
-        due = [one for every in wanted for one in every]
-        referrers.put(registry, [one for one in due if one.replaces != one.digest])
-        tagged = list(pool.map(_About.enter, work, wanted))
-    return len(due), any(tagged)
+        known = list(pool.map(_About.known, work))
+        due = [one for one, tagged in zip(work, known, strict=True) if tagged is None]
+        pieces = {piece.digest: piece for one in due for piece in one.pieces}
+        sending = [pool.submit(referrers.put_piece, registry, piece) for piece in pieces.values()]
+        lists = [pool.submit(referrers.lists, registry, one.subject) for one in due]
+        there = [[pool.submit(one.under, name) for name in one.names] for one in due]
+        made = [one.artifacts([found.result() for found in under]) for one, under in zip(due, there, strict=True)]
+        for sent in sending:
+            sent.result()
+        fresh = [item for every in made for item in every if item.replaces != item.digest]
+        list(pool.map(lambda item: referrers.put_manifest(registry, item), fresh))
+        entered = list(pool.map(_About.enter, due, made, [found.result() for found in lists]))
+    return sum(map(len, made)), any((*known, *entered))
 
 
 def _subjects(images: Sequence[Image]) -> list[tuple[Subject, Sequence[Image]]]:
@@ -117,78 +126,86 @@ class _About:
     made_of: Ingredients
     key: Signer | None
 
-    def wanted(self) -> list[Artifact]:
-        """The artifacts to be sent: none where this machine knows that they are there."""
-        if self._known is not None:
-            return []
-        return [*self.plain, *([] if self.key is None else self._signed(self.key))]
+    def known(self) -> bool | None:
+        """Whether fallback tags were needed when this machine attached the very same; ``None``: it did not, or lost."""
+        found = self.store.record(_KIND, self._memory)
+        there = found is not None and self.registry.manifest(self._plain[0].digest, pushing=True) is not None
+        return bool(found["tagged"]) if there else None
 
-    def enter(self, sent: Sequence[Artifact]) -> bool:
+    @property
+    def pieces(self) -> tuple[Piece, ...]:
+        """Every document that is to be there."""
+        plain = [piece for one in self._plain for piece in one.pieces]
+        return (*plain, *(piece for _, _, pieces in self._signed for piece in pieces), referrers.NOTHING)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The tags that others may have put something under."""
+        return tuple(self.subject.tagged(name) for name, _, _ in self._signed)
+
+    def under(self, name: str) -> Manifest | None:
+        """What is under a tag now."""
+        return self.registry.manifest(name, pushing=True)
+
+    def artifacts(self, there: Sequence[Manifest | None]) -> list[Artifact]:
+        """What is to be there; ``there`` is what the tags of :attr:`names` mean until now, whose layers stay."""
+        made = list(self._plain)
+        for (name, kind, pieces), found in zip(self._signed, there, strict=True):
+            ours = [piece.descriptor for piece in pieces]
+            others = [item for item in found.document.get("layers", ()) if item not in ours] if found else []
+            replaces = found.digest if found else None
+            tag = self.subject.tagged(name)
+            made.append(referrers.artifact(kind, self.subject, pieces, tag=tag, others=others, replaces=replaces))
+        return made
+
+    def enter(self, made: Sequence[Artifact], before: Lists) -> bool:
         """See that the artifacts are found from the image; whether the fallback tag is needed for it."""
-        if not sent:
-            return bool(self._known)
-        tagged = referrers.enter(self.registry, self.subject, sent)
+        tagged = referrers.enter(self.registry, self.subject, made, before)
         self.store.remember(_KIND, self._memory, {"tagged": tagged})
         return tagged
 
     @cached_property
-    def bill(self) -> bytes:
-        """The CycloneDX document."""
+    def _bill(self) -> bytes:
         return sbom.sbom(self.subject.digest, self.images, self.made_of)
 
     @cached_property
-    def origin(self) -> bytes:
-        """The statement with the provenance."""
+    def _origin(self) -> bytes:
         return self._statement(provenance.PREDICATE_TYPE, provenance.provenance(self.images, self.made_of))
 
     @cached_property
-    def plain(self) -> tuple[Artifact, Artifact]:
-        """Both as artifacts of their own, unsigned."""
+    def _plain(self) -> tuple[Artifact, Artifact]:
+        """Bill and provenance as artifacts of their own, unsigned."""
         kind = {"predicateType": provenance.PREDICATE_TYPE}
         return (
-            referrers.artifact(sbom.MEDIA_TYPE, self.subject, [Piece(sbom.MEDIA_TYPE, self.bill)]),
-            referrers.artifact(provenance.MEDIA_TYPE, self.subject, [Piece(provenance.MEDIA_TYPE, self.origin, kind)]),
+            referrers.artifact(sbom.MEDIA_TYPE, self.subject, [Piece(sbom.MEDIA_TYPE, self._bill)]),
+            referrers.artifact(provenance.MEDIA_TYPE, self.subject, [Piece(provenance.MEDIA_TYPE, self._origin, kind)]),
         )
 
-    def _signed(self, key: Signer) -> list[Artifact]:
+    @cached_property
+    def _signed(self) -> tuple[tuple[str, str, tuple[Piece, ...]], ...]:
+        """Name of cosign's tag, artifact type and documents of signature and attestations; none without a key."""
+        if self.key is None:
+            return ()
         place = f"{self.registry.reference.registry}/{self.registry.reference.repository}"
         payload = signing.simple_payload(place, self.subject.digest)
-        signature = base64.b64encode(key.sign(payload)).decode()
+        signature = base64.b64encode(self.key.sign(payload)).decode()
         statements = (
-            (sbom.PREDICATE_TYPE, self._statement(sbom.PREDICATE_TYPE, json.loads(self.bill))),
-            (provenance.PREDICATE_TYPE, self.origin),
+            (sbom.PREDICATE_TYPE, self._statement(sbom.PREDICATE_TYPE, json.loads(self._bill))),
+            (provenance.PREDICATE_TYPE, self._origin),
         )
-        envelopes = [
-            Piece(signing.ENVELOPE, signing.envelope(statement, key), {SIGNATURE: "", "predicateType": kind})
+        envelopes = tuple(
+            Piece(signing.ENVELOPE, signing.envelope(statement, self.key), {SIGNATURE: "", "predicateType": kind})
             for kind, statement in statements
-        ]
-        return [
-            self._tagged("sig", SIGNATURES, [Piece(signing.SIMPLE_SIGNING, payload, {SIGNATURE: signature})]),
-            self._tagged("att", ATTESTATIONS, envelopes),
-        ]
-
-    def _tagged(self, name: str, kind: str, pieces: Sequence[Piece]) -> Artifact:
-        """A manifest under one of cosign's tags, with what others have put there."""
-        tag = self.subject.tagged(name)
-        found = self.registry.manifest(tag, pushing=True)
-        ours = [piece.descriptor for piece in pieces]
-        others = [item for item in found.document.get("layers", ()) if item not in ours] if found else []
-        replaces = found.digest if found else None
-        return referrers.artifact(kind, self.subject, pieces, tag=tag, others=others, replaces=replaces)
+        )
+        simple = Piece(signing.SIMPLE_SIGNING, payload, {SIGNATURE: signature})
+        return (("sig", SIGNATURES, (simple,)), ("att", ATTESTATIONS, envelopes))
 
     def _statement(self, kind: str, predicate: Mapping[str, Any]) -> bytes:
         return provenance.statement(self.registry.reference.repository, self.subject.digest, kind, predicate)
-
-    @cached_property
-    def _known(self) -> bool | None:
-        """Whether fallback tags were needed when this machine attached the very same; ``None``: it did not, or lost."""
-        known = self.store.record(_KIND, self._memory)
-        there = known is not None and self.registry.manifest(self.plain[0].digest, pushing=True) is not None
-        return bool(known["tagged"]) if there else None
 
     @property
     def _memory(self) -> str:
         reference = self.registry.reference
         signed = self.key.public.fingerprint if self.key else ""
-        text = "\0".join((reference.registry, reference.repository, signed, *(one.digest for one in self.plain)))
+        text = "\0".join((reference.registry, reference.repository, signed, *(one.digest for one in self._plain)))
         return hashlib.sha256(text.encode()).hexdigest()

@@ -10,7 +10,6 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urljoin
@@ -19,8 +18,6 @@ from mcp_packager.errors import Problem, WorldError
 from mcp_packager.image.registry import INDEX, MANIFEST, Blob, Registry
 
 EMPTY: Final = "application/vnd.oci.empty.v1+json"
-_NOTHING: Final = b"{}"
-_AT_ONCE: Final = 4
 _TRIES: Final = 5
 _PAGES: Final = 50
 _NEXT: Final = re.compile(r'<([^>]+)>\s*;\s*rel="?next"?')
@@ -48,6 +45,10 @@ class Piece:
             "size": len(self.data),
             **({"annotations": dict(self.annotations)} if self.annotations else {}),
         }
+
+
+NOTHING: Final = Piece(EMPTY, b"{}")
+"""What every artifact has for a configuration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ def artifact(
         "schemaVersion": 2,
         "mediaType": MANIFEST,
         "artifactType": kind,
-        "config": {"mediaType": EMPTY, "digest": _digest(_NOTHING), "size": len(_NOTHING)},
+        "config": NOTHING.descriptor,
         "layers": [*others, *(piece.descriptor for piece in pieces)],
         "subject": {"mediaType": subject.media_type, "digest": subject.digest, "size": subject.size},
     }
@@ -125,19 +126,24 @@ def artifact(
     return Artifact(kind, data, tuple(pieces), tag, replaces)
 
 
-def put(registry: Registry, made: Sequence[Artifact]) -> None:
-    """Send artifacts: what they hold side by side, then their manifests.
+def put_piece(registry: Registry, piece: Piece) -> None:
+    """Send one document of an artifact; its manifest comes after.
 
     Raises:
-        UserError: we may not push, or a tag must not change.
-        WorldError: the registry cannot be reached, or refuses.
+        UserError: we may not push.
+        WorldError: the registry cannot be reached, or refuses it.
     """
-    if not made:
-        return
-    blobs = {piece.digest: piece.data for one in made for piece in one.pieces} | {_digest(_NOTHING): _NOTHING}
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        list(pool.map(lambda item: registry.put_blob(Blob(item[0], len(item[1]), item[1])), blobs.items()))
-        list(pool.map(lambda one: registry.put_manifest(one.manifest, MANIFEST, one.tag), made))
+    registry.put_blob(Blob(piece.digest, len(piece.data), piece.data))
+
+
+def put_manifest(registry: Registry, made: Artifact) -> None:
+    """Send an artifact's manifest, when its pieces and :data:`NOTHING` are there.
+
+    Raises:
+        UserError: we may not push, or its tag must not change.
+        WorldError: the registry cannot be reached, or refuses it.
+    """
+    registry.put_manifest(made.manifest, MANIFEST, made.tag)
 
 
 def listed(registry: Registry, digest: str) -> list[dict[str, Any]] | None:
@@ -194,7 +200,25 @@ def tagged(registry: Registry, tag: str) -> list[dict[str, Any]]:
     return entries
 
 
-def enter(registry: Registry, subject: Subject, made: Sequence[Artifact]) -> bool:
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """What lists an image's referrers: whether the registry does, and what the fallback tag holds."""
+
+    own: bool
+    entries: Sequence[Mapping[str, Any]]
+
+
+def lists(registry: Registry, subject: Subject) -> Lists:
+    """See what lists there are, before anything is entered.
+
+    Raises:
+        UserError: we are not let in.
+        WorldError: the registry cannot be reached, or something else than an index is under the tag.
+    """
+    return Lists(listed(registry, subject.digest) is not None, tagged(registry, subject.fallback))
+
+
+def enter(registry: Registry, subject: Subject, made: Sequence[Artifact], before: Lists) -> bool:
     """See that every artifact is found from its subject; whether the fallback tag was needed for it.
 
     What others have entered under the tag stays. Two who write at once may overwrite each other, as the specification
@@ -206,15 +230,17 @@ def enter(registry: Registry, subject: Subject, made: Sequence[Artifact]) -> boo
     """
     wanted = {item.digest: item.descriptor for item in made}
     gone = {item.replaces for item in made if item.replaces} - set(wanted)
-    own = listed(registry, subject.digest)
-    if own is not None and wanted.keys() <= {entry.get("digest") for entry in own}:
-        return False
+    if before.own:
+        own = listed(registry, subject.digest) or ()
+        if wanted.keys() <= {entry.get("digest") for entry in own}:
+            return False
+    there = before.entries
     for _ in range(_TRIES):
-        there = tagged(registry, subject.fallback)
         if wanted.keys() <= {entry.get("digest") for entry in there}:
             return True
         kept = [entry for entry in there if entry.get("digest") not in {*wanted, *gone}]
         registry.put_manifest(_index([*kept, *wanted.values()]), INDEX, subject.fallback)
+        there = tagged(registry, subject.fallback)
     raise WorldError(
         Problem(
             f"the list of referrers of {subject.digest} does not keep what is entered",
