@@ -24,8 +24,8 @@ STDIO: Final = "stdio.sh"
 _STDIO: Final = """\
 #!/bin/sh
 # Serves one client over stdio, services and all. When the last client of this machine is gone, however it went, so
-# are they; their data stays in its volumes. The part behind the pipe is in a session of its own: whatever ends the
-# client or this script closes the pipe, and that is what it waits for.
+# are they; their data stays in its volumes. Compose holds the pipe, as 5, and never writes to it: whatever ends compose
+# closes it, and that is what the part behind it waits for, in a session of its own.
 cd "$(dirname "$0")" || exit 1
 tool={tool} project={tool}-stdio name={tool}-stdio-$$
 if docker compose version >/dev/null 2>&1; then compose="docker compose" engine=docker
@@ -34,7 +34,9 @@ else compose=podman-compose engine=podman
 fi
 exec 3<&0 4>&1
 {{
-  $compose -p "$project" run --rm -T --name "$name" "$tool" --transport stdio --config {config} <&3 >&4 3<&- 4>&-
+  # One that comes while the services end waits until they are gone, and those that are there share them.
+  ! command -v flock >/dev/null 2>&1 || {{ exec 9>.stdio.lock && flock -s 9; }}
+  $compose -p "$project" run --rm -T --name "$name" "$tool" --transport stdio --config {config} 5>&1 <&3 >&4 3<&- 4>&-
 }} | {{
   exec 3<&- 4>&- >/dev/null
   detached=$(command -v setsid) || detached=
@@ -42,6 +44,7 @@ exec 3<&0 4>&1
     trap "" HUP INT TERM
     while read -r _; do :; done
     "$1" rm --force "$4" >/dev/null 2>&1
+    ! command -v flock >/dev/null 2>&1 || {{ exec 9>.stdio.lock && flock -n -x 9; }} || exit 0
     [ -n "$("$1" ps --quiet --filter "name=^/*$5-stdio-[0-9]")" ] || $2 -p "$3" down --timeout 10 2>/dev/null
   ' stdio "$engine" "$compose" "$project" "$name" "$tool"
 }}
