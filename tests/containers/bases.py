@@ -81,7 +81,14 @@ def push_redis(address: str) -> str:
     return _push(address, "library/redis", "7", redis_tar(), {"Env": ["PATH=/usr/bin:/bin"], "Cmd": _REDIS})
 
 
-def _push(address: str, repository: str, tag: str, file: Path, run: Mapping[str, object]) -> str:
+def push_foreign(address: str, minor: str) -> str:
+    """Put an image that says it is for another processor into a registry as ``library/foreign:1``; its digest."""
+    return _push(address, "library/foreign", "1", tar_of(minor), {"Env": ["PATH=/usr/bin"]}, "s390x")
+
+
+def _push(
+    address: str, repository: str, tag: str, file: Path, run: Mapping[str, object], architecture: str = "amd64"
+) -> str:
     # Here, so that the rest needs the standard library alone: `make parts` runs it.
     from mcp_packager.image import Reference, Registry
     from mcp_packager.image.registry import MANIFEST, Blob
@@ -90,7 +97,7 @@ def _push(address: str, repository: str, tag: str, file: Path, run: Mapping[str,
     packed = gzip.compress(raw, 1, mtime=0)
     config = json.dumps(
         {
-            "architecture": "amd64",
+            "architecture": architecture,
             "os": "linux",
             "config": dict(run),
             "rootfs": {"type": "layers", "diff_ids": [_digest(raw)]},

@@ -4,56 +4,37 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests import real_parts
 from tests.containers import bases
+from tests.containers.dockerd import Dockerd
 from tests.image import registries
 
-_SECONDS = 30.0
 MINOR = "{}.{}".format(*sys.version_info)
 
 
 @pytest.fixture(scope="session")
-def docker_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of ``dockerd`` with data, socket and process id of its own."""
-    # A socket's path has 108 bytes at most, and pytest's folders are long.
+def dockerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dockerd]:
+    """The daemon of the session."""
     place = tmp_path_factory.mktemp("dockerd")
-    socket = Path(f"/tmp/mcp-pack-docker-{os.getpid()}.sock")
-    folders = [f"--data-root={place}/data", f"--exec-root={place}/exec", f"--pidfile={place}/pid"]
-    with (place / "log").open("wb") as log:
-        daemon = subprocess.Popen(
-            [real_parts.PARTS["dockerd"](), *folders, "--host", f"unix://{socket}"], stdout=log, stderr=log
-        )
+    # A socket's path has 108 bytes at most, and pytest's folders are long.
+    running = Dockerd(place, Path(f"/tmp/mcp-pack-docker-{os.getpid()}.sock"))
     try:
-        _until_up(socket, daemon, place / "log")
-        yield f"unix://{socket}"
+        running.start()
+        yield running
     finally:
-        daemon.terminate()
-        daemon.wait(60)
-        socket.unlink(missing_ok=True)
+        running.stop()
         shutil.rmtree(place / "data", ignore_errors=True)
 
 
-def _until_up(socket: Path, daemon: subprocess.Popen[bytes], log: Path) -> None:
-    import docker
-    from docker.errors import DockerException
-
-    deadline = time.monotonic() + _SECONDS
-    while daemon.poll() is None and time.monotonic() < deadline:
-        try:
-            docker.APIClient(base_url=f"unix://{socket}", version="auto", timeout=5).close()
-        except DockerException:
-            time.sleep(0.05)
-        else:
-            return
-    raise AssertionError(f"dockerd is not up: {log.read_text()[-2000:]}")
+@pytest.fixture(scope="session")
+def docker_host(dockerd: Dockerd) -> str:
+    """Its address."""
+    return dockerd.address
 
 
 @pytest.fixture(scope="session")

@@ -31,7 +31,7 @@ pytestmark = [
 
 IDENTITY: Final = Identity("suite-tool", "suite-tool", "default")
 _RANDOM: Final = frozenset({"private_port", "port", "version", "serial", "made", "volume", "document"})
-_VERSION: Final = re.compile(r"(?<=-)[0-9a-f]{8}(?=[\"-])")
+_VERSION: Final = re.compile(r"(?<=-)[0-9a-f]{8}(?=[\":-])")
 
 
 def world() -> DockerWorld:
@@ -76,7 +76,9 @@ class Place(matrix.Place):
 
 
 def _steady(thing: Observed) -> dict[str, Any]:
-    return {name: value for name, value in thing.fields.items() if name not in _RANDOM}
+    # The front may run from the image of any release.
+    random = _RANDOM | {"image"} if thing.kind == "front" else _RANDOM
+    return {name: value for name, value in thing.fields.items() if name not in random}
 
 
 def containers() -> Iterator[str]:
@@ -113,8 +115,14 @@ def networks() -> Iterator[str]:
 
 
 def images() -> Iterator[str]:
-    for found in Daemon(os.environ).api.images(name="mcp-pack/suite-tool"):
-        yield from found["RepoTags"]
+    """Every image of the tool, but one that the front alone runs from: that may be of any release."""
+    api = Daemon(os.environ).api
+    users: dict[str, set[str]] = {}
+    for container in api.containers(all=True):
+        users.setdefault(container["ImageID"], set()).add(container["Labels"].get(KIND, ""))
+    for found in api.images(name="mcp-pack/suite-tool"):
+        if users.get(found["Id"]) != {"front"}:
+            yield from found["RepoTags"]
 
 
 def _said(releases: tuple[Release, ...], names: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -70,6 +71,7 @@ class DockerWorld:
         self._volumes = Volumes(self._daemon, self._names, request.environ, project)
         self._containers = Containers(self._daemon, self._names, self._volumes.value, self._volumes.read_values)
         self._swept = False
+        self._sweeping = threading.Lock()
         self.kinds = KINDS
         self.records = VolumeRecords(self._daemon, self._names)
         self.lock = VolumeLock(self._daemon, self._names)
@@ -82,7 +84,7 @@ class DockerWorld:
         with speaking():
             networks = self._daemon.api.networks(filters=self._names.filters)
             containers = self._daemon.api.containers(all=True, filters=self._names.filters)
-            volumes = self._daemon.api.volumes(filters=self._names.filters)["Volumes"] or ()
+            volumes = self._daemon.volumes(self._names.filters)
         for network in networks:
             yield Observed(*key_of(network["Labels"]), {**fields_of(network["Labels"]), "name": network["Name"]})
         yield from self._volumes.observe()
@@ -120,9 +122,10 @@ class DockerWorld:
 
     def apply(self, step: Step) -> Mapping[str, Value]:
         """Make one change."""
-        if not self._swept:
-            self._swept = True
-            self._daemon.sweep()
+        with self._sweeping:
+            if not self._swept:
+                self._daemon.sweep()
+                self._swept = True
         if step.resource is None or step.action is Action.DELETE:
             self._delete(step.key, step.observed)
             return {}

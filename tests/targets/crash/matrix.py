@@ -136,8 +136,8 @@ class Place(ABC):
         found = self.picture(new, old)
         for part, value in wanted.items():
             if isinstance(value, list) and value != found[part]:
-                more = [each for each in found[part] if each not in value]
-                less = [each for each in value if each not in found[part]]
+                here, there = Counter(map(str, found[part])), Counter(map(str, value))
+                more, less = list((here - there).elements()), list((there - here).elements())
                 pytest.fail(f"{after}: {part} too many: {more}, missing: {less}")
             assert found[part] == value, f"{after}: {part}"
 
