@@ -94,7 +94,7 @@ class VolumeLock:
         """Whether nothing is there but locks, and data that was kept on purpose."""
         api, filters = self._daemon.api, self._names.filters
         with speaking():
-            volumes = api.volumes(filters=filters)["Volumes"] or ()
+            volumes = self._daemon.volumes(filters)
             others = [*api.containers(all=True, filters=filters), *api.networks(filters=filters)]
         labels = [volume["Labels"] for volume in volumes]
         return not others and all(each.get(KIND) == LOCK or each.get(SCOPE) == Scope.DATA.value for each in labels)
@@ -117,7 +117,7 @@ def _hold(daemon: Daemon, names: Names, kind: str, number: int, document: Any) -
 def _held(daemon: Daemon, names: Names, kind: str) -> dict[int, dict[str, str]]:
     """The labels of every volume of a kind, by its number."""
     with speaking():
-        volumes = daemon.api.volumes(filters={"label": [*names.filters["label"], f"{KIND}={kind}"]})["Volumes"] or ()
+        volumes = daemon.volumes({"label": [*names.filters["label"], f"{KIND}={kind}"]})
     return {int(volume["Labels"][NAME]): volume["Labels"] for volume in volumes}
 
 

@@ -129,8 +129,7 @@ class Volumes:
 
     def _listing(self) -> list[Any]:
         with speaking():
-            found = self._daemon.api.volumes(filters=self._names.filters)
-        return list(found["Volumes"] or ())
+            return self._daemon.volumes(self._names.filters)
 
     def _versions(self, key: Key) -> list[Any]:
         """The volumes of a resource, the newest last."""
