@@ -64,6 +64,7 @@ def test_signed_it_is_found_by_list_and_by_cosigns_tags(place: str, store: Store
         "application/vnd.cyclonedx+json",
         "application/vnd.dev.cosign.artifact.att.v1+json",
         "application/vnd.dev.cosign.artifact.sig.v1+json",
+        *["application/vnd.dev.sigstore.bundle.v0.3+json"] * 3,
         "application/vnd.in-toto+json",
     ]
     for name in ("sig", "att"):
@@ -71,7 +72,7 @@ def test_signed_it_is_found_by_list_and_by_cosigns_tags(place: str, store: Store
         assert found is not None
         assert found.document["subject"]["digest"] == one.digest
     said = said_about(registry, one.digest)
-    assert (len(said.envelopes), len(said.signatures)) == (2, 1)  # each once, though found twice
+    assert (len(said.envelopes), len(said.signatures)) == (3, 1)  # each once, though found twice and in two forms
 
 
 def test_an_index_and_each_image_in_it_have_their_own(place: str, store: Store) -> None:
@@ -106,7 +107,7 @@ def test_a_second_time_sends_nothing(place: str, store: Store, keys: Keys) -> No
         seen.requests.clear()
         attach([one], elsewhere, ingredients(), key=key, store=store)
     assert {method for method, _ in seen.requests} == {"GET"}
-    assert len(kinds(Registry(target), one.digest)) in {before, 4}
+    assert len(kinds(Registry(target), one.digest)) in {before, 7}
 
 
 def foreign(subject: Subject, text: bytes) -> Artifact:
@@ -136,10 +137,10 @@ def test_another_key_signs_beside_the_first(place: str, store: Store) -> None:
         folder.mkdir()
         attach([one], target, ingredients(), key=signer(str(pair(folder).private)), store=store)
     said = said_about(registry, one.digest)
-    assert (len(said.signatures), len(said.envelopes)) == (2, 4)
+    assert (len(said.signatures), len(said.envelopes)) == (2, 6)
     # The tag's list does not keep the manifests that were replaced.
     if listed(registry, one.digest) is None:
-        assert len(kinds(registry, one.digest)) == 4
+        assert len(kinds(registry, one.digest)) == 10
 
 
 def test_writers_at_the_same_time_lose_nothing(address: str, store: Store) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform as machine
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from mcp_packager.image import (
     layers,
     parse,
     push,
+    signer,
 )
 from mcp_packager.image import ingredients as made_of
 from mcp_packager.image.documents import digest_of_bytes
@@ -36,7 +38,7 @@ from mcp_packager.pipeline.standing import pinned
 from mcp_packager.progress import Silent
 from mcp_packager.store import Store
 from tests import real_parts
-from tests.image.attached import COMMIT, pair, pushed
+from tests.image.attached import COMMIT, ingredients, pair, pushed
 from tests.image.bundles import push_base
 from tests.image.referring import KINDS, either
 from tests.image.shelf import EVERY, Shelf, failures, results
@@ -196,7 +198,12 @@ def test_the_command(kind: str, shelf: Shelf, store: Store, tmp_path: Path, caps
 
 def cosign(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [real_parts.PARTS["cosign"](), *words], capture_output=True, text=True, check=False, timeout=60
+        [real_parts.PARTS["cosign"](), *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={**os.environ, "COSIGN_PASSWORD": "for the key"},
     )
 
 
@@ -209,14 +216,38 @@ def test_cosign_judges_alike(kind: str, algorithm: str, store: Store, tmp_path: 
         name = str(Reference(target.registry, target.repository, None, one.digest))
         offline = ["--insecure-ignore-tlog=true", "--allow-http-registry=true"]
         ours = ["--key", str(keys.public), *offline, name]
-        done = cosign("verify", *ours)
-        assert done.returncode == 0, done.stderr
-        assert json.loads(done.stdout)[0]["critical"]["image"]["docker-manifest-digest"] == one.digest
-        for predicate in ("cyclonedx", "slsaprovenance1"):
-            done = cosign("verify-attestation", "--type", predicate, *ours)
+        for form in ("true", "false"):  # bundles, and the tags of earlier versions
+            chosen = f"--new-bundle-format={form}"
+            done = cosign("verify", chosen, *ours)
             assert done.returncode == 0, done.stderr
-        assert cosign("verify", "--key", str(stranger.public), *offline, name).returncode != 0
+            assert one.digest.removeprefix("sha256:") in done.stdout
+            for predicate in ("cyclonedx", "slsaprovenance1"):
+                done = cosign("verify-attestation", chosen, "--type", predicate, *ours)
+                assert done.returncode == 0, done.stderr
+            assert cosign("verify", chosen, "--key", str(stranger.public), *offline, name).returncode != 0
         assert cosign("verify-attestation", "--type", "spdx", *ours).returncode != 0
+
+
+@pytest.mark.real("cosign", "referrers-registry")
+@pytest.mark.parametrize(("kind", "form"), [("lists", "true"), ("tags", "false")])
+def test_what_cosign_signed_holds_here(kind: str, form: str, store: Store, tmp_path: Path) -> None:
+    keys = pair(tmp_path)
+    imported = str(tmp_path / "imported")
+    assert cosign("import-key-pair", "--key", str(keys.private), "--output-key-prefix", imported).returncode == 0
+    with either(kind, tmp_path / "registry") as address:
+        (one,), target = pushed(address, "team/theirs", store)
+        shelf = Shelf(address, tmp_path, keys)
+        assert failures(shelf.look(target)).keys() == {"signature"}
+        done = cosign(
+            *("sign", "--yes", "--key", f"{imported}.key", "--tlog-upload=false", "--use-signing-config=false"),
+            *(f"--new-bundle-format={form}", "--allow-http-registry=true"),
+            str(Reference(target.registry, target.repository, None, one.digest)),
+        )
+        assert done.returncode == 0, done.stderr
+        assert shelf.look(target).holds
+        # What is attached then leaves it alone.
+        attach([one], target, ingredients(), key=signer(str(pair(tmp_path, "ed25519").private)), store=store)
+        assert results(shelf.look(target))["signature"] == "holds"
 
 
 def test_a_real_tool_with_real_wheels(

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from mcp_packager.image import Image, Reference, Registry, attach, referrers, sbom, signer, verify
+from mcp_packager.image import Image, Reference, Registry, attach, provenance, referrers, sbom, signer, verify
+from mcp_packager.image.attaching import SIGNATURE
 from mcp_packager.image.documents import digest_of_bytes
 from mcp_packager.image.ingredients import Source
 from mcp_packager.image.provenance import statement
 from mcp_packager.image.referrers import Piece, artifact
-from mcp_packager.image.registry import INDEX, MANIFEST
-from mcp_packager.image.signing import public_key
+from mcp_packager.image.registry import INDEX
+from mcp_packager.image.signing import BUNDLE, public_key
 from mcp_packager.image.verifying import Requirement
 from mcp_packager.store import Store
 from tests.image.attached import COMMIT, enter, ingredients, pair, pushed, put
@@ -88,12 +89,44 @@ def test_anothers_bill_is_not_judged(shelf: Shelf, store: Store) -> None:
     assert failures(shelf.look(target, Requirement.SBOM, key=False)).keys() == {"sbom"}
 
 
+def unlist(target: Reference, one: Image) -> None:
+    """Take from the list of referrers what is signed; cosign's tags stay."""
+    plain = {sbom.MEDIA_TYPE, provenance.MEDIA_TYPE}
+    entries = referrers.tagged(Registry(target), subject_of(one).fallback)
+    kept = [entry for entry in entries if entry["artifactType"] in plain]
+    index = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": kept}).encode()
+    Registry(target).put_manifest(index, INDEX, subject_of(one).fallback)
+
+
+def bundles(target: Reference, one: Image) -> list[str]:
+    """The digests of the bundles of an image."""
+    registry = Registry(target)
+    entries = referrers.tagged(registry, subject_of(one).fallback)
+    found = [registry.manifest(entry["digest"]) for entry in entries if entry["artifactType"] == BUNDLE]
+    return [item.document["layers"][0]["digest"] for item in found if item is not None]
+
+
 def test_an_attestation_that_was_changed(shelf: Shelf, store: Store) -> None:
     (one,), target = shelf.signed("envelope", store)
+    for digest in bundles(target, one):
+        shelf.spoil(digest)
+    assert failures(shelf.look(target)).keys() == {"bundle"}
+    unlist(target, one)
+    assert shelf.look(target, *EVERY).holds  # by cosign's tags
     for layer in pieces(target, one, "att"):
         shelf.spoil(layer["digest"])
-    found = failures(shelf.look(target))
-    assert {"attestation", "sbom", "provenance"} <= found.keys()
+    assert failures(shelf.look(target)).keys() == {"attestation", "sbom", "provenance"}
+
+
+def test_bundles_are_enough(shelf: Shelf, store: Store) -> None:
+    (one,), target = shelf.signed("bundles", store)
+    for name in ("sig", "att"):
+        put(Registry(target), artifact("x", subject_of(one), [], tag=subject_of(one).tagged(name)))
+    entries = referrers.tagged(Registry(target), subject_of(one).fallback)
+    kept = [entry for entry in entries if "cosign" not in entry["artifactType"]]
+    index = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": kept}).encode()
+    Registry(target).put_manifest(index, INDEX, subject_of(one).fallback)
+    assert shelf.look(target, *EVERY).holds
 
 
 def test_envelopes_of_strangers_do_not_count(shelf: Shelf, store: Store, tmp_path: Path) -> None:
@@ -120,13 +153,11 @@ def test_a_signature_that_was_changed(shelf: Shelf, store: Store) -> None:
     assert failures(shelf.look(target)).keys() == {"signature"}
     shelf.spoil(layer["digest"])
     assert shelf.look(target).holds
-    found = Registry(target).manifest(subject_of(one).tagged("sig"))
-    assert found is not None
-    text = layer["annotations"]["dev.cosignproject.cosign/signature"]
-    changed = found.data.replace(text.encode(), (text[:20] + ("A" if text[20] != "A" else "B") + text[21:]).encode())
-    Registry(target).put_manifest(changed, MANIFEST, subject_of(one).tagged("sig"))
-    (shelf.file(found.digest)).write_bytes(changed)  # and the one that the list of referrers names
-    assert "signature" in failures(shelf.look(target))
+    text = layer["annotations"][SIGNATURE]
+    forged = {**layer, "annotations": {SIGNATURE: text[:20] + ("A" if text[20] != "A" else "B") + text[21:]}}
+    unlist(target, one)
+    put(Registry(target), artifact("x", subject_of(one), [], tag=subject_of(one).tagged("sig"), others=[forged]))
+    assert failures(shelf.look(target)) == {"signature": "none of the 1 there is by the key"}
 
 
 def test_a_signature_of_another_image(shelf: Shelf, store: Store) -> None:
@@ -150,8 +181,6 @@ def test_a_signature_that_was_taken_away(shelf: Shelf, store: Store) -> None:
 def test_a_provenance_of_another_base(shelf: Shelf, store: Store) -> None:
     (one,), target = pushed(shelf.address, "team/base", store)
     attach([one], target, ingredients(), store=store)
-    from mcp_packager.image import provenance
-
     predicate = provenance.provenance([one], ingredients())
     dependencies = predicate["buildDefinition"]["resolvedDependencies"]
     said = {

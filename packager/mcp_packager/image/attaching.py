@@ -1,8 +1,9 @@
 """Bill and provenance of an image into its registry, signed where there is a key: beside the push, not before it.
 
 For the image, and where it is an index also for each image in it: the CycloneDX bill and the in-toto statement as
-referrers. With a key one manifest more each for cosign's tags ``sha256-….sig`` and ``sha256-….att``; both are referrers
-too, so that one copy is found either way.
+referrers. With a key also signature and attestations, in both forms that cosign knows: bundles as referrers, where its
+version 3 looks first, and the tags ``sha256-….sig`` and ``sha256-….att``, where earlier ones and policy engines look.
+What is under these tags is a referrer too.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ SIGNATURES: Final = "application/vnd.dev.cosign.artifact.sig.v1+json"
 ATTESTATIONS: Final = "application/vnd.dev.cosign.artifact.att.v1+json"
 """What cosign calls the two where it looks for them as referrers."""
 
+_IN_BUNDLES: Final = {"dev.sigstore.bundle.content": "dsse-envelope"}
 _KIND: Final = "attached"
 _AT_ONCE: Final = 8
 
@@ -135,7 +137,7 @@ class _About:
     @property
     def pieces(self) -> tuple[Piece, ...]:
         """Every document that is to be there."""
-        plain = [piece for one in self._plain for piece in one.pieces]
+        plain = [piece for one in (*self._plain, *self._bundles) for piece in one.pieces]
         return (*plain, *(piece for _, _, pieces in self._signed for piece in pieces), referrers.NOTHING)
 
     @property
@@ -149,7 +151,7 @@ class _About:
 
     def artifacts(self, there: Sequence[Manifest | None]) -> list[Artifact]:
         """What is to be there; ``there`` is what the tags of :attr:`names` mean until now, whose layers stay."""
-        made = list(self._plain)
+        made = [*self._plain, *self._bundles]
         for (name, kind, pieces), found in zip(self._signed, there, strict=True):
             ours = [piece.descriptor for piece in pieces]
             others = [item for item in found.document.get("layers", ()) if item not in ours] if found else []
@@ -189,16 +191,37 @@ class _About:
         place = f"{self.registry.reference.registry}/{self.registry.reference.repository}"
         payload = signing.simple_payload(place, self.subject.digest)
         signature = base64.b64encode(self.key.sign(payload)).decode()
-        statements = (
-            (sbom.PREDICATE_TYPE, self._statement(sbom.PREDICATE_TYPE, json.loads(self._bill))),
-            (provenance.PREDICATE_TYPE, self._origin),
-        )
         envelopes = tuple(
-            Piece(signing.ENVELOPE, signing.envelope(statement, self.key), {SIGNATURE: "", "predicateType": kind})
-            for kind, statement in statements
+            Piece(signing.ENVELOPE, made, {SIGNATURE: "", "predicateType": kind})
+            for kind, made in self._envelopes(self.key).items()
+            if kind != signing.SIGNED
         )
         simple = Piece(signing.SIMPLE_SIGNING, payload, {SIGNATURE: signature})
         return (("sig", SIGNATURES, (simple,)), ("att", ATTESTATIONS, envelopes))
+
+    @cached_property
+    def _bundles(self) -> tuple[Artifact, ...]:
+        """What cosign 3 looks for: a manifest each for the signature and for both attestations."""
+        if self.key is None:
+            return ()
+        return tuple(
+            referrers.artifact(
+                signing.BUNDLE,
+                self.subject,
+                [Piece(signing.BUNDLE, signing.bundle(made, self.key.public))],
+                annotations={**_IN_BUNDLES, "dev.sigstore.bundle.predicateType": kind},
+            )
+            for kind, made in self._envelopes(self.key).items()
+        )
+
+    def _envelopes(self, key: Signer) -> dict[str, bytes]:
+        """Envelopes by the type of what they say: signed, with this bill, from there."""
+        said = {
+            signing.SIGNED: self._statement(signing.SIGNED, {}),
+            sbom.PREDICATE_TYPE: self._statement(sbom.PREDICATE_TYPE, json.loads(self._bill)),
+            provenance.PREDICATE_TYPE: self._origin,
+        }
+        return {kind: signing.envelope(statement, key) for kind, statement in said.items()}
 
     def _statement(self, kind: str, predicate: Mapping[str, Any]) -> bytes:
         return provenance.statement(self.registry.reference.repository, self.subject.digest, kind, predicate)

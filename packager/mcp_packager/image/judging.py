@@ -61,10 +61,10 @@ def judged(case: Judged) -> list[Finding]:
         bill = _each("sbom", bills, lambda document: _bill(case, document), case)
     if origin is None:
         origin = _each("provenance", origins, lambda document: _origin(case, document, bills), case)
-    return [*damaged, bill, origin, _signature(case)]
+    return [*damaged, bill, origin, _signature(case, signed)]
 
 
-def _signature(case: Judged) -> Finding:
+def _signature(case: Judged, signed: Mapping[str, Sequence[_Document]]) -> Finding:
     there = len(case.said.signatures)
     if not case.keys:
         said = f"{there} there, not looked at: no key is named" if there else "there is none"
@@ -76,6 +76,8 @@ def _signature(case: Judged) -> Finding:
             if digest == case.digest:
                 return Finding("signature", Held.HOLDS, f"of this image, by the key {_named(key)}")
             about |= {digest} if digest else set()
+    if signing.SIGNED in signed:
+        return Finding("signature", Held.HOLDS, "of this image, by the key, in a bundle of sigstore's")
     if about:
         return Finding("signature", Held.FAILS, f"by the key, of another image: {', '.join(sorted(about))}")
     if there:

@@ -20,7 +20,8 @@ class Said:
     """Documents about one image, as bytes.
 
     ``signatures`` are payloads of simple signing with their signature in base64. ``broken`` says of which kind
-    (``sbom``, ``provenance``, ``attestation``, ``signature``) something is there and is not what its digest says.
+    (``sbom``, ``provenance``, ``attestation``, ``signature``, ``bundle``, ``referrer``) something is there and is not
+    what its digest says.
     """
 
     bills: list[bytes] = field(default_factory=list)
@@ -65,6 +66,7 @@ def _collect(registry: Registry, layer: Mapping[str, Any], said: Said) -> None:
         provenance.MEDIA_TYPE: "provenance",
         signing.ENVELOPE: "attestation",
         signing.SIMPLE_SIGNING: "signature",
+        signing.BUNDLE: "bundle",
     }
     kind = kinds.get(str(layer.get("mediaType")))
     if kind is None:
@@ -80,8 +82,10 @@ def _collect(registry: Registry, layer: Mapping[str, Any], said: Said) -> None:
             said.bills.append(data)
         case "provenance":
             said.statements.append(data)
-        case "attestation":
-            said.envelopes.append(data)
+        case "attestation" | "bundle":
+            envelope = data if kind == "attestation" else signing.unbundled(data)
+            if envelope is not None and envelope not in said.envelopes:
+                said.envelopes.append(envelope)
         case _:
             said.signatures.append((data, str((layer.get("annotations") or {}).get(SIGNATURE, ""))))
 

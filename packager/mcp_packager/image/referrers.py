@@ -103,6 +103,7 @@ def artifact(
     tag: str | None = None,
     others: Sequence[Mapping[str, Any]] = (),
     replaces: str | None = None,
+    annotations: Mapping[str, str] | None = None,
 ) -> Artifact:
     """Put a manifest together.
 
@@ -113,6 +114,7 @@ def artifact(
         tag: the name that it gets too.
         others: layers of somebody else's that are under that name already, and stay.
         replaces: the digest of the manifest that the tag means until now.
+        annotations: of the manifest.
     """
     document = {
         "schemaVersion": 2,
@@ -121,6 +123,7 @@ def artifact(
         "config": NOTHING.descriptor,
         "layers": [*others, *(piece.descriptor for piece in pieces)],
         "subject": {"mediaType": subject.media_type, "digest": subject.digest, "size": subject.size},
+        **({"annotations": dict(annotations)} if annotations else {}),
     }
     data = json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
     return Artifact(kind, data, tuple(pieces), tag, replaces)

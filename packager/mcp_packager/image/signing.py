@@ -34,6 +34,10 @@ PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 ENVELOPE: Final = "application/vnd.dsse.envelope.v1+json"
 SIMPLE_SIGNING: Final = "application/vnd.dev.cosign.simplesigning.v1+json"
 
+BUNDLE: Final = "application/vnd.dev.sigstore.bundle.v0.3+json"
+SIGNED: Final = "https://sigstore.dev/cosign/sign/v1"
+"""The predicate type of a statement that says no more of an image than that it is signed, as cosign 3 writes it."""
+
 _CURVE: Final = "secp256r1"
 _SIMPLE_TYPE: Final = "cosign container image signature"
 _MAKE: Final = "make one: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out signing.pem"
@@ -147,6 +151,30 @@ def envelope(statement: bytes, signer: Signer) -> bytes:
         "signatures": [{"keyid": "", "sig": base64.b64encode(signature).decode()}],
     }
     return _canonical(document)
+
+
+def bundle(made: bytes, key: PublicKey) -> bytes:
+    """An envelope as a bundle of sigstore's, which cosign 3 looks for first.
+
+    https://github.com/sigstore/protobuf-specs/blob/v0.5.0/protos/sigstore_bundle.proto. The hint is what cosign writes:
+    the fingerprint of the key in base64.
+    """
+    hint = base64.b64encode(bytes.fromhex(key.fingerprint)).decode()
+    return _canonical(
+        {
+            "mediaType": BUNDLE,
+            "verificationMaterial": {"publicKey": {"hint": hint}},
+            "dsseEnvelope": json.loads(made),
+        }
+    )
+
+
+def unbundled(data: bytes) -> bytes | None:
+    """The envelope inside a bundle; ``None`` where it holds another kind of signature."""
+    try:
+        return _canonical(json.loads(data)["dsseEnvelope"])
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def opened(data: bytes, key: PublicKey) -> bytes | None:
