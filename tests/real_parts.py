@@ -124,6 +124,15 @@ def base_image() -> Path:
     return bases.tar_of(minor)
 
 
+def database_image() -> Path:
+    """An image of a PostgreSQL, as a tar file."""
+    from tests.containers import bases
+
+    if not bases.postgres_tar().is_file():
+        raise MissingPartError("no database image in the cache; on Debian, as root: MCP_PACK_TEST_ALL=1 make parts")
+    return bases.postgres_tar()
+
+
 def dockerd() -> Path:
     """The ``dockerd`` program, which only root can start."""
     if os.geteuid():
@@ -185,6 +194,7 @@ PARTS: Mapping[str, Callable[[], Path]] = MappingProxyType(
         "checkov": lambda: checker("checkov"),
         "cosign": lambda: go_part("cosign"),
         "docker-compose": lambda: _program("docker-compose", "install docker-compose"),
+        "database-image": database_image,
         "docker-registry": lambda: _program("docker-registry", "install docker-registry"),
         "dockerd": dockerd,
         "fish": lambda: _program("fish", "install fish"),

@@ -17,10 +17,29 @@ from pathlib import Path
 from types import MappingProxyType
 
 from tests import real_parts
+from tests.sampling import whole
 
 SUITES: Mapping[str, str] = MappingProxyType({"3.11": "bookworm", "3.13": "trixie"})
 _PACKAGES = "python3,base-files,base-passwd,netbase,tzdata,ca-certificates"
 _SERVICE = "redis-server,base-files,base-passwd,netbase"
+_DATABASE = "postgresql-15,dash,coreutils,util-linux,base-files,base-passwd,netbase,tzdata"
+_POSTGRES = """\
+set -e
+echo 'postgres:x:100:100::/:/bin/sh' > /etc/passwd
+mkdir -p "$PGDATA" /var/run/postgresql
+chown -R 100:100 "$PGDATA" /var/run/postgresql
+as() { setpriv --reuid=100 --regid=100 --clear-groups "$@"; }
+if ! test -s "$PGDATA/PG_VERSION"; then
+  echo "$POSTGRES_PASSWORD" > /tmp/word
+  chmod 644 /tmp/word
+  as initdb -D "$PGDATA" -U "$POSTGRES_USER" -A scram-sha-256 --pwfile=/tmp/word --locale=C.UTF-8 --no-sync
+  rm /tmp/word
+  echo 'host all all all scram-sha-256' >> "$PGDATA/pg_hba.conf"
+  echo "CREATE DATABASE $POSTGRES_DB" | as postgres --single -D "$PGDATA" postgres
+fi
+exec setpriv --reuid=100 --regid=100 --clear-groups postgres -D "$PGDATA" -c listen_addresses='*' -c jit=off
+"""
+"""What the public image of PostgreSQL does, as far as a test needs it."""
 _REDIS = [
     "/usr/bin/redis-server",
     "--bind",
@@ -49,14 +68,21 @@ def redis_tar() -> Path:
     return real_parts.cache() / "bases" / "redis.tar"
 
 
+def postgres_tar() -> Path:
+    """The tar file of the database's image; it may not be there. It is large, and whole runs alone use it."""
+    return real_parts.cache() / "bases" / "postgres.tar"
+
+
 def make(minor: str) -> None:
-    """Make the base with that Python, and the service image, unless they are there.
+    """Make the base with that Python, and the service images, unless they are there.
 
     Raises:
         subprocess.CalledProcessError: mmdebstrap failed; its own words are on stderr.
     """
     _make(tar_of(minor), SUITES[minor], _PACKAGES)
     _make(redis_tar(), "bookworm", _SERVICE)
+    if whole():
+        _make(postgres_tar(), "bookworm", _DATABASE)
 
 
 def _make(place: Path, suite: str, packages: str) -> None:
@@ -79,6 +105,12 @@ def push(address: str, minor: str) -> str:
 def push_redis(address: str) -> str:
     """Put the service image into a registry as ``library/redis:7``; its digest."""
     return _push(address, "library/redis", "7", redis_tar(), {"Env": ["PATH=/usr/bin:/bin"], "Cmd": _REDIS})
+
+
+def push_postgres(address: str) -> str:
+    """Put the database's image into a registry as ``library/postgres:17``; its digest."""
+    run = {"Env": ["PATH=/usr/lib/postgresql/15/bin:/usr/bin:/bin"], "Cmd": ["/bin/sh", "-c", _POSTGRES]}
+    return _push(address, "library/postgres", "17", postgres_tar(), run)
 
 
 def push_foreign(address: str, minor: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -13,10 +14,10 @@ import pytest
 
 from mcp_packager.errors import PackError
 from mcp_packager.testing import Pack, Project, calling, greeting
+from mcp_targets.docker.daemon import Daemon
 from tests.containers import bases
 from tests.containers.conftest import MINOR
 from tests.containers.dockerd import Dockerd
-from tests.containers.test_docker import containers
 from tests.containers.test_docker_life import wait_for
 from tests.containers.test_docker_services import count, write
 from tests.image.registries import free_port
@@ -28,56 +29,72 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-def deployed(tmp_path: Path) -> Iterator[tuple[Project, Pack]]:
-    project = Project(tmp_path / "suite", "docker", "keep = 2")
-    project.write("1.0.0")
+_numbers = itertools.count(1)
+
+
+def next_of(project: Project) -> str:
+    """Write the project as of a version that was never there."""
+    version = f"{next(_numbers)}.0.0"
+    project.write(version)
+    return version
+
+
+@pytest.fixture(scope="module")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Project, Pack]]:
+    project = Project(tmp_path_factory.mktemp("project") / "suite", "docker", "keep = 2", name="hostile")
+    next_of(project)
     pack = Pack(project.folder, "docker", {})
     pack.deploy()
     yield project, pack
-    project.write("1.0.0")
     pack.run("destroy", "--yes", "--data")
+
+
+def servers() -> list[str]:
+    """The containers of the tool."""
+    label = {"label": ["mcp-pack/tool=hostile", "mcp-pack/kind=container"]}
+    return [each["Id"] for each in Daemon(os.environ).api.containers(all=True, filters=label)]
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_an_interrupt_lets_go_of_the_lock(deployed: tuple[Project, Pack], number: int, code: int) -> None:
     project, pack = deployed
     url = pack.url()
-    before = len(containers(pack, "container"))
-    project.write("2.0.0")
+    before = len(servers())
+    version = next_of(project)
     with calling(url) as calls, pack.start("deploy", "--yes") as stopped:
-        wait_for(lambda: len(containers(pack, "container")) > before)
+        wait_for(lambda: len(servers()) > before)
         stopped.send_signal(number)
         stdout, stderr = stopped.communicate(timeout=90)
     assert stopped.returncode == code, stdout + stderr
     assert "Traceback" not in stdout + stderr
     assert calls.failures == []
-    assert pack.deploy()["version"] == "2.0.0"
-    assert greeting(url).endswith("2.0.0.")
+    assert pack.deploy()["version"] == version
+    assert greeting(url).endswith(f"{version}.")
     assert pack.run("drift").code == 0
-    assert len(containers(pack, "container")) == 1
+    assert len(servers()) == 1
 
 
 def test_two_deploy_at_once(deployed: tuple[Project, Pack]) -> None:
     project, pack = deployed
-    project.write("2.0.0")
-    before = len(containers(pack, "container"))
+    before = len(servers())
+    version = next_of(project)
     with calling(pack.url()) as calls, pack.start("deploy", "--yes") as first:
-        wait_for(lambda: len(containers(pack, "container")) > before)
+        wait_for(lambda: len(servers()) > before)
         told = pack.run("deploy", "--yes", expect=(3,)).told
         stdout, stderr = first.communicate(timeout=120)
     assert first.returncode == 0, stdout + stderr
     assert "holds the lock for deploy" in told
     assert calls.failures == []
-    assert greeting(pack.url()).endswith("2.0.0.")
+    assert greeting(pack.url()).endswith(f"{version}.")
 
 
 def test_a_prune_leaves_clients_and_the_releases(deployed: tuple[Project, Pack]) -> None:
     """``docker system prune -af`` takes containers that do not run, and each image that nothing runs of."""
     project, pack = deployed
-    for version in ("2.0.0", "3.0.0"):
-        project.write(version)
-        pack.deploy()
+    version = next_of(project)
+    pack.deploy()
+    last = next_of(project)
+    pack.deploy()
     url, before = pack.url(), pack.run("history").document
     with calling(url) as calls:
         subprocess.run(["docker", "system", "prune", "-af"], check=True, capture_output=True)
@@ -85,13 +102,13 @@ def test_a_prune_leaves_clients_and_the_releases(deployed: tuple[Project, Pack])
         told = pack.run("rollback", "--yes", expect=(3,)).told
         assert "of that release is no longer at the daemon" in told
         assert "build and deploy that version again" in told
-        project.write("2.0.0")
+        project.write(version)
         pack.deploy()
-        project.write("3.0.0")
+        project.write(last)
         pack.deploy()
         pack.run("rollback", "--yes")
     assert calls.failures == []
-    assert greeting(url).endswith("2.0.0.")
+    assert greeting(url).endswith(f"{version}.")
     assert pack.run("drift").code == 0
 
 
