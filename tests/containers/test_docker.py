@@ -42,11 +42,12 @@ class TestDocker(TargetSuite):
 
     @classmethod
     def leftovers(cls, pack: Pack) -> Sequence[str]:
-        api = Daemon(os.environ).api
+        daemon = Daemon(os.environ)
+        api = daemon.api
         filters = names_of(pack).filters
         return [
             *(each["Names"][0] for each in containers(pack)),
-            *(each["Name"] for each in api.volumes(filters=filters)["Volumes"] or ()),
+            *(each["Name"] for each in daemon.volumes(filters)),
             *(each["Name"] for each in api.networks(filters=filters)),
             *_images_of_nobody(api),
         ]
