@@ -126,20 +126,22 @@ class Place(ABC):
         assert seen.count > 0
         self.counts.calls += seen.count
 
-    def killed(self, moment: Moment, command: str, *arguments: str) -> None:
-        """Run a command that dies."""
-        self.counts.killed[moment["sort"]] += 1
-        self.commands.run(command, *arguments, moment=moment)
 
-    def holds(self, wanted: Mapping[str, Any], new: str, old: str, after: str) -> None:
-        """Hold what is there against what should be."""
-        found = self.picture(new, old)
-        for part, value in wanted.items():
-            if isinstance(value, list) and value != found[part]:
-                here, there = Counter(map(str, found[part])), Counter(map(str, value))
-                more, less = list((here - there).elements()), list((there - here).elements())
-                pytest.fail(f"{after}: {part} too many: {more}, missing: {less}")
-            assert found[part] == value, f"{after}: {part}"
+def killed(here: Place, moment: Moment, command: str, *arguments: str) -> None:
+    """Run a command that dies."""
+    here.counts.killed[moment["sort"]] += 1
+    here.commands.run(command, *arguments, moment=moment)
+
+
+def holds(here: Place, wanted: Mapping[str, Any], new: str, old: str, after: str) -> None:
+    """Hold what is there against what should be."""
+    found = here.picture(new, old)
+    for part, value in wanted.items():
+        if isinstance(value, list) and value != found[part]:
+            there, due = Counter(map(str, found[part])), Counter(map(str, value))
+            more, less = list((there - due).elements()), list((due - there).elements())
+            pytest.fail(f"{after}: {part} too many: {more}, missing: {less}")
+        assert found[part] == value, f"{after}: {part}"
 
 
 @contextmanager
@@ -188,15 +190,15 @@ def first_deploy_and_destroy(here: Place, told: Told) -> None:
     made, gone = moments(deployed, "first"), moments(destroyed, "destroy")
     for number in range(max(len(made), len(gone))):
         if number < len(made):
-            here.killed(made[number], "deploy")
+            killed(here, made[number], "deploy")
         # Whatever a killed destroy or deploy left, a deploy makes whole.
         here.commands.run("deploy")
-        here.holds(wanted, "1.0.0", "2.0.0", f"deploy number {number} killed, of {made}")
+        holds(here, wanted, "1.0.0", "2.0.0", f"deploy number {number} killed, of {made}")
         if number < len(gone):
-            here.killed(gone[number], "destroy")
+            killed(here, gone[number], "destroy")
             if number % 2:
                 here.commands.run("deploy")
-                here.holds(wanted, "1.0.0", "2.0.0", f"destroy killed {gone[number]}")
+                holds(here, wanted, "1.0.0", "2.0.0", f"destroy killed {gone[number]}")
         here.commands.run("destroy")
         here.nothing_left()
     told(here.counts.told("first deploy and destroy", len(deployed["writes"]) + len(destroyed["writes"])))
@@ -216,9 +218,9 @@ def redeploy(here: Place, told: Told) -> None:
         new, old = old, new
         here.write(new)
         with here.served(url):
-            here.killed(moment, "deploy")
+            killed(here, moment, "deploy")
             here.commands.run("deploy")
-        here.holds(wanted, new, old, f"killed {moment}")
+        holds(here, wanted, new, old, f"killed {moment}")
     told(here.counts.told("redeploy", len(undisturbed["writes"])))
 
 
@@ -243,9 +245,9 @@ def rollback(here: Place, told: Told) -> None:
             here.write(old)
             here.commands.run("deploy")
         with here.served(url):
-            here.killed(moment, "rollback", *arguments)
+            killed(here, moment, "rollback", *arguments)
             here.commands.run("rollback", *arguments)
-        here.holds(wanted, new, old, f"killed {moment}")
+        holds(here, wanted, new, old, f"killed {moment}")
     told(here.counts.told("rollback", len(undisturbed["writes"])))
 
 
@@ -261,7 +263,7 @@ def redeploy_then_destroy(here: Place, told: Told) -> None:
         here.commands.run("deploy")
         here.write("2.0.0")
         with here.served(here.url()):
-            here.killed(moment, "deploy")
+            killed(here, moment, "deploy")
         here.commands.run("destroy")
         here.nothing_left()
     told(here.counts.told("redeploy, then destroy", len(undisturbed["writes"])))
