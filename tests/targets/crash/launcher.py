@@ -30,6 +30,7 @@ from mcp_packager.target import Holder, Release, Step
 from mcp_packager.verify import verify  # noqa: F401  # the same
 
 _REQUEST: Final = re.compile(rb"(POST|PUT|DELETE) /v[\d.]+(/[a-z]+)\S*?(/start|/stop|/exec|/archive|/load)?[? ]")
+_CONTENT: Final = re.compile(r"\b[0-9a-f]{12,16}\b")
 _TOUCHING: Final = frozenset(
     {"os.rename", "os.link", "os.symlink", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.chmod", "os.kill"}
     | {"subprocess.Popen", "os.posix_spawn", "os.fork"}
@@ -91,7 +92,8 @@ class Moments:
 
 
 def _step(step: Step) -> str:
-    return f"{step.action.value} {step.key}"
+    # What is named by its content has another name in the next redeploy.
+    return f"{step.action.value} {_CONTENT.sub('CONTENT', str(step.key))}"
 
 
 def _added(release: Release) -> str:
