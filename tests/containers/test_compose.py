@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from mcp_packager.verify import McpClient, texts
-from mcp_targets.docker.daemon import Daemon
 from tests import real_parts
+from tests.containers.asking import daemon
 from tests.containers.conftest import MINOR
 from tests.containers.emitted import DESCRIPTION, WORD, Emitted, build
 from tests.image.registries import free_port
@@ -151,7 +151,7 @@ def up(emitted: Emitted) -> Iterator[str]:
     yield "http://" + yaml.safe_load(emitted.text("compose.yaml"))["services"]["counter"]["ports"][0][:-5] + "/mcp"
     _compose(emitted, "down", "--volumes", TOKEN=TOKEN)
     filters = {"label": "com.docker.compose.project=counter"}
-    api = Daemon(os.environ).api
+    api = daemon().api
     assert api.containers(all=True, filters=filters) == []
     assert not api.volumes(filters=filters)["Volumes"]
     assert api.networks(filters=filters) == []
@@ -186,7 +186,7 @@ def test_compose_up_answers_calls(up: str) -> None:
 
 @pytest.mark.real("docker-compose")
 def test_the_daemon_holds_it_to_every_line(up: str) -> None:
-    api = Daemon(os.environ).api
+    api = daemon().api
     _ready(up)
     found = api.inspect_container("counter_counter_1")
     host = found["HostConfig"]
@@ -221,7 +221,7 @@ def test_another_builder_makes_the_same_image(emitted: Emitted, up: str) -> None
     from mcp_packager.image import docker_archive
 
     _ready(up)
-    api = Daemon(os.environ).api
+    api = daemon().api
     for line in api.load_image(docker_archive(emitted.folder / "image", ["mcp-pack/ours:1"])):
         assert "error" not in line
     theirs, ours = (api.inspect_image(name)["Config"] for name in (emitted.reference, "mcp-pack/ours:1"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,8 +9,8 @@ import pytest
 
 from mcp_packager.target import Identity
 from mcp_packager.testing import Pack, TargetSuite
-from mcp_targets.docker.daemon import Daemon
 from mcp_targets.docker.names import Names, key_of
+from tests.containers.asking import daemon
 
 pytestmark = [pytest.mark.real("dockerd", "docker-registry", "base-image"), pytest.mark.xdist_group("docker")]
 
@@ -21,7 +20,7 @@ def names_of(pack: Pack) -> Names:
 
 
 def containers(pack: Pack, kind: str | None = None) -> list[dict[str, Any]]:
-    found = Daemon(os.environ).api.containers(all=True, filters=names_of(pack).filters)
+    found = daemon().api.containers(all=True, filters=names_of(pack).filters)
     return [each for each in found if kind is None or key_of(each["Labels"]).kind == kind]
 
 
@@ -38,16 +37,16 @@ class TestDocker(TargetSuite):
     @classmethod
     def strike(cls, pack: Pack) -> None:
         for container in containers(pack, "container"):
-            Daemon(os.environ).api.remove_container(container["Id"], force=True)
+            daemon().api.remove_container(container["Id"], force=True)
 
     @classmethod
     def leftovers(cls, pack: Pack) -> Sequence[str]:
-        daemon = Daemon(os.environ)
-        api = daemon.api
+        held = daemon()
+        api = held.api
         filters = names_of(pack).filters
         return [
             *(each["Names"][0] for each in containers(pack)),
-            *(each["Name"] for each in daemon.volumes(filters)),
+            *(each["Name"] for each in held.volumes(filters)),
             *(each["Name"] for each in api.networks(filters=filters)),
             *_images_of_nobody(api),
         ]

@@ -14,11 +14,11 @@ import pytest
 
 from mcp_packager.target import Holder, Identity, Observed, Release, WorldInput
 from mcp_packager.testing import Pack, greeting
-from mcp_targets.docker.daemon import Daemon
 from mcp_targets.docker.names import KIND, NAME, Names
 from mcp_targets.docker.options import Options
 from mcp_targets.docker.world import DockerWorld
 from tests import sampling
+from tests.containers.asking import daemon
 from tests.targets.crash import matrix
 from tests.targets.crash.matrix import Told, commands
 from tests.targets.loading import client
@@ -83,18 +83,18 @@ def _steady(thing: Observed) -> dict[str, Any]:
 
 def containers() -> Iterator[str]:
     """Every container at the daemon: what has no name of ours must not be there either."""
-    for found in Daemon(os.environ).api.containers(all=True):
+    for found in daemon().api.containers(all=True):
         yield f"{found['Names'][0].lstrip('/')}: {found['State']}"
 
 
 def all_volumes() -> list[str]:
-    return [found["Name"] for found in Daemon(os.environ).api.volumes()["Volumes"] or ()]
+    return [found["Name"] for found in daemon().api.volumes()["Volumes"] or ()]
 
 
 def volumes() -> Iterator[str]:
     """Every volume by name, one that holds a file with what that is; the lock is looked at for itself."""
-    daemon = Daemon(os.environ)
-    for found in daemon.api.volumes()["Volumes"] or ():
+    held = daemon()
+    for found in held.api.volumes()["Volumes"] or ():
         labels: Mapping[str, str] = found["Labels"] or {}
         match labels.get(KIND):
             case "lock":
@@ -102,21 +102,21 @@ def volumes() -> Iterator[str]:
             case "release":
                 yield "release"
             case "config":
-                yield f"{found['Name']}: {'tool' in str(daemon.read(found['Name'], 'config.json'))}"
+                yield f"{found['Name']}: {'tool' in str(held.read(found['Name'], 'config.json'))}"
             case "secret" | "key":
-                yield f"{labels.get(NAME)}: {len(daemon.read(found['Name'], 'value') or b'')} bytes"
+                yield f"{labels.get(NAME)}: {len(held.read(found['Name'], 'value') or b'')} bytes"
             case _:
                 yield found["Name"]
 
 
 def networks() -> Iterator[str]:
-    for found in Daemon(os.environ).api.networks(filters=Names(IDENTITY).filters):
+    for found in daemon().api.networks(filters=Names(IDENTITY).filters):
         yield found["Name"]
 
 
 def images() -> Iterator[str]:
     """Every image of the tool, but one that the front alone runs from: that may be of any release."""
-    api = Daemon(os.environ).api
+    api = daemon().api
     users: dict[str, set[str]] = {}
     for container in api.containers(all=True):
         users.setdefault(container["ImageID"], set()).add(container["Labels"].get(KIND, ""))

@@ -14,8 +14,8 @@ import pytest
 
 from mcp_packager.errors import PackError
 from mcp_packager.testing import Pack, Project, calling, greeting
-from mcp_targets.docker.daemon import Daemon
 from tests.containers import bases
+from tests.containers.asking import daemon
 from tests.containers.conftest import MINOR
 from tests.containers.dockerd import Dockerd
 from tests.containers.test_docker_life import wait_for
@@ -52,7 +52,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Project
 def servers() -> list[str]:
     """The containers of the tool."""
     label = {"label": ["mcp-pack/tool=hostile", "mcp-pack/kind=container"]}
-    return [each["Id"] for each in Daemon(os.environ).api.containers(all=True, filters=label)]
+    return [each["Id"] for each in daemon().api.containers(all=True, filters=label)]
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -13,9 +12,9 @@ from typing import Any
 import pytest
 
 from mcp_packager.testing import Pack
-from mcp_targets.docker.daemon import Daemon
 from tests import real_parts
 from tests.containers import bases
+from tests.containers.asking import daemon
 from tests.sampling import whole
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "notes-search"
@@ -68,7 +67,7 @@ def test_notes_are_kept_and_found(notes: Pack, script: Path, era: str) -> None:
 
 def test_the_notes_outlive_the_database(notes: Pack, script: Path) -> None:
     worked_with(notes, script, "modern", "Basil")
-    api = Daemon(os.environ).api
+    api = daemon().api
     label = {"label": ["mcp-pack/tool=notes-search", "mcp-pack/kind=service"]}
     (service,) = api.containers(filters=label)
     api.remove_container(service["Id"], force=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import pytest
 
 from mcp_packager.testing import Pack
 from mcp_packager.verify import McpClient, texts
-from mcp_targets.docker.daemon import Daemon
+from tests.containers.asking import daemon
 
 pytestmark = [pytest.mark.real("dockerd", "docker-registry", "base-image"), pytest.mark.xdist_group("docker")]
 
@@ -79,7 +78,7 @@ def count(pack: Pack, by: int) -> int:
 
 def ours(kind: str) -> list[dict[str, Any]]:
     label = {"label": ["mcp-pack/tool=counter", f"mcp-pack/kind={kind}"]}
-    found: list[dict[str, Any]] = Daemon(os.environ).api.containers(all=True, filters=label)
+    found: list[dict[str, Any]] = daemon().api.containers(all=True, filters=label)
     return found
 
 
@@ -107,7 +106,7 @@ def test_a_redeploy_leaves_the_service_and_its_data(counter: Pack) -> None:
 def test_a_service_taken_away_comes_back_with_its_data(counter: Pack) -> None:
     number = count(counter, 1)
     (service,) = ours("service")
-    Daemon(os.environ).api.remove_container(service["Id"], force=True)
+    daemon().api.remove_container(service["Id"], force=True)
     counter.run("drift", expect=(4,))
     counter.deploy()
     assert count(counter, 0) == number

@@ -18,7 +18,7 @@ import pytest
 
 from mcp_packager.image import docker_archive
 from mcp_packager.testing import Pack, Project
-from mcp_targets.docker.daemon import Daemon
+from tests.containers.asking import daemon
 from tests.containers.conftest import MINOR
 from tests.containers.emitted import Emitted, build
 from tests.containers.test_docker_life import wait_for
@@ -41,7 +41,7 @@ def load(pack: Pack) -> str:
     """Bring the built image to the daemon; its name there."""
     folder = pack.project / "dist" / "docker"
     reference: str = json.loads((folder / "artifact.json").read_text())["facts"]["reference"]
-    for line in Daemon(os.environ).api.load_image(docker_archive(folder / "image", [reference])):
+    for line in daemon().api.load_image(docker_archive(folder / "image", [reference])):
         assert "error" not in line
     return reference
 
@@ -71,7 +71,7 @@ def client(command: list[str], tool: str, arguments: dict[str, Any], **environ: 
 
 def gone(label: str) -> None:
     """Wait until the daemon has no container of it, running or not."""
-    api, deadline = Daemon(os.environ).api, time.monotonic() + _SECONDS
+    api, deadline = daemon().api, time.monotonic() + _SECONDS
     while left := [each["Names"] for each in api.containers(all=True, filters=_filter(label))]:
         assert time.monotonic() < deadline, f"still there: {left}"
         time.sleep(0.1)
@@ -105,7 +105,7 @@ def test_the_container_of_a_client_is_hardened_too(alone: Pack) -> None:
     assert command[0] == shutil.which("docker")
     with client(command, "greet", {"name": "you"}, GREETING="hello") as (_, answer):
         assert answer.startswith("hello, you")
-        api = Daemon(os.environ).api
+        api = daemon().api
         (there,) = api.containers(filters={"ancestor": load(alone)})
         host = api.inspect_container(there["Id"])["HostConfig"]
         assert (host["ReadonlyRootfs"], host["CapDrop"], host["Init"]) == (True, ["ALL"], True)
@@ -119,7 +119,7 @@ def test_the_container_of_a_client_is_hardened_too(alone: Pack) -> None:
 def test_no_container_is_left_behind(alone: Pack, way: str) -> None:
     reference = load(alone)
     with client(command_of(alone), "greet", {"name": "you"}) as (process, _):
-        assert Daemon(os.environ).api.containers(filters={"ancestor": reference})
+        assert daemon().api.containers(filters={"ancestor": reference})
         end(process, way)
     gone(reference)
 
@@ -159,7 +159,7 @@ def test_no_service_is_left_behind_and_data_stays(served: Emitted, way: str) -> 
     with client(command, "count", {"by": 1}, TOKEN="t") as (process, first):
         end(process, way)
     gone(_PROJECT)
-    wait_for(lambda: Daemon(os.environ).api.networks(filters={"label": _PROJECT}) == [])
+    wait_for(lambda: daemon().api.networks(filters={"label": _PROJECT}) == [])
     with client(command, "count", {"by": 1}, TOKEN="t") as (process, second):
         end(process, "closed")
     gone(_PROJECT)
@@ -174,7 +174,7 @@ def test_a_client_that_goes_leaves_the_service_to_the_other(served: Emitted) -> 
         with client(command, "count", {"by": 1}, TOKEN="t") as (goes, after):
             assert int(after) == int(before) + 1
             end(goes, "closed")
-        api = Daemon(os.environ).api
+        api = daemon().api
         filters = {"label": "com.docker.compose.oneoff=True"}
         wait_for(lambda: len(api.containers(all=True, filters=filters)) == 1)
         time.sleep(0)

@@ -46,7 +46,7 @@ def test_the_whole_life(shouter: Path) -> None:
         history = data(shouter, "history")["releases"]["local"]
         assert [line["current"] for line in history].count(True) == 1
         assert data(shouter, "status")["deployments"][0]["state"] == "running"
-        assert '"mcp_method": "tools/call"' in ok(shouter, "logs").stdout
+        assert '"method":"tools/call"' in ok(shouter, "logs").stdout
     (status,) = data(shouter, "status")["deployments"]
     assert status["state"] == "absent"
 

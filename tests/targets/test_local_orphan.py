@@ -84,7 +84,7 @@ def test_a_deploy_takes_the_server_over_and_no_call_fails(
     told(f"supervisor killed, version {version} deployed", seen)
     assert seen.failed == []
     assert seen.count >= LEAST
-    assert birth(orphan["pid"]) is None
+    wait_for(lambda: birth(orphan["pid"]) is None)
     assert daemon.alive()
     assert pack.url() == url
     assert pack.run("drift").code == 0

@@ -269,7 +269,11 @@ class DockerWorld:
     def probe_key(self) -> bytes | None:
         """What the deploy's probe tokens are signed with; ``None`` where it is not made yet."""
         there = next((found for found in self._volumes.observe() if found.key == PROBE), None)
-        return None if there is None else self._volumes.value(there.fields["volume"])
+        text = None if there is None else self._volumes.value(there.fields["volume"])
+        try:
+            return None if text is None else bytes.fromhex(text.decode("ascii"))
+        except ValueError:
+            return None
 
 
 def _half_made(volumes: Sequence[Any], containers: Collection[Key]) -> Iterator[Observed]:
