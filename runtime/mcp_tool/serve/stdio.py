@@ -179,9 +179,12 @@ class Wire:
 
     async def write(self, text: str) -> None:
         """Write whole lines; a client that is gone is no error."""
-        with contextlib.suppress(OSError):
-            await to_thread.run_sync(self._write_all, text.encode(), limiter=self._writer)
-        self._note(text, asked=False)
+        try:
+            with contextlib.suppress(OSError):
+                await to_thread.run_sync(self._write_all, text.encode(), limiter=self._writer)
+        finally:
+            # Also where the end came meanwhile: what was answered has its line in the log.
+            self._note(text, asked=False)
 
     def _write_all(self, data: bytes) -> None:
         view = memoryview(data)
