@@ -61,7 +61,8 @@ def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             [*base, "system", "service", "--time=0", f"unix://{address}"], stdout=log, stderr=log, env=environ
         )
     try:
-        wait_for(lambda: _answers(address))
+        # Its first start prepares its storage, and the machine may be busy.
+        wait_for(lambda: _answers(address), 90)
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("DOCKER_HOST", f"unix://{address}")
             yield f"unix://{address}"
