@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests import real_parts, sampling
 from tests.index import server, wheelhouse
@@ -32,6 +34,7 @@ _GIT = """[user]
 	directory = *
 """
 _count = itertools.count()
+_CONTAINERS = "tests/containers/"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -43,6 +46,20 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(lambda: _remove(Path(os.environ.pop(_SESSION))))
         _clean_environment(Path(os.environ[_SESSION]))
         _serve_packages(config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """Give every test to whichever worker is free, but all that share a container daemon to one.
+
+    pytest-xdist's own marker for this, `xdist_group`, changes no test's name under pytest 9 and so does nothing.
+    """
+    return _ByDaemon(config, log)
+
+
+class _ByDaemon(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    def _split_scope(self, nodeid: str) -> str:
+        return _CONTAINERS if nodeid.startswith(_CONTAINERS) else nodeid
 
 
 def _clean_environment(session: Path) -> None:
