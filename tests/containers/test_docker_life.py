@@ -149,7 +149,7 @@ def test_secrets_are_files_that_nobody_else_sees(tmp_path: Path) -> None:
         assert let_in(pack.url(), old)
         assert not let_in(pack.url(), None)
         changed = Pack(project.folder, "docker", {"OLD_KEY": "unused-value", "NEW_KEY": new})
-        changed.run("secrets", "push")
+        changed.run("secrets push")
         assert let_in(pack.url(), new)
         assert not let_in(pack.url(), old)
     finally:

@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,9 +50,10 @@ network_backend = "netavark"
 
 
 @pytest.fixture(autouse=True, scope="module")
-def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def podman() -> Iterator[str]:
     """Podman's socket in the place of Docker's, with images and state of its own."""
-    place = tmp_path_factory.mktemp("podman")
+    # Podman takes no folder for its state whose path is longer than 50 characters.
+    place = Path(tempfile.mkdtemp(prefix="mcp-pack-podman-", dir="/tmp"))
     address = Path(f"/tmp/mcp-pack-podman-{os.getpid()}.sock")
     (place / "containers.conf").write_text(_SETTINGS)
     base = [str(real_parts.PARTS["podman"]()), "--root", f"{place}/root", "--runroot", f"{place}/run"]
