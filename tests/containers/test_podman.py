@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -74,7 +76,17 @@ def podman() -> Iterator[str]:
         service.wait(30)
         address.unlink(missing_ok=True)
         subprocess.run([*base, "system", "reset", "--force"], env=environ, check=False, capture_output=True)
+        _end_monitors(place)
         shutil.rmtree(place, ignore_errors=True)
+
+
+def _end_monitors(place: Path) -> None:
+    """End what watches over executed commands: Podman leaves each of them for five minutes after its command."""
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = entry.read_bytes().split(b"\0")
+            if words[0].endswith(b"conmon") and any(str(place).encode() in word for word in words):
+                os.kill(int(entry.parent.name), signal.SIGKILL)
 
 
 def _answers(path: Path) -> bool:
