@@ -6,6 +6,8 @@ from pathlib import Path
 
 from mcp_packager.manifest import load
 from mcp_packager.target import (
+    PROBE,
+    STATE,
     Artifact,
     DesiredInput,
     Exposure,
@@ -18,7 +20,7 @@ from mcp_packager.target import (
     identity_of,
 )
 from mcp_targets.docker.options import Options
-from mcp_targets.docker.render import FRONT, NETWORK, PROBE, ROUTE, STATE, address, inside, resources
+from mcp_targets.docker.render import FRONT, NETWORK, ROUTE, address, inside, resources
 
 MANIFEST = """
 [tool]

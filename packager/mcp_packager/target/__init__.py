@@ -19,6 +19,16 @@ from mcp_packager.target.config import (
 )
 from mcp_packager.target.exposure import Exposure, auth_problems, auth_warning, exposure_of
 from mcp_packager.target.identity import DNS, Alphabet, Identity
+from mcp_packager.target.images import IMAGE, image_artifact
+from mcp_packager.target.keys import (
+    PROBE,
+    STATE,
+    auth_mode,
+    key_resources,
+    keys_of,
+    secret_resources,
+    with_keys,
+)
 from mcp_packager.target.plan import PLAN_SCHEMA, Change, FieldChange, Kept, Plan
 from mcp_packager.target.protocol import (
     HONOURS,
@@ -81,8 +91,11 @@ __all__ = [
     "CONFIG_SCHEMA",
     "DNS",
     "HONOURS",
+    "IMAGE",
     "PLAN_SCHEMA",
+    "PROBE",
     "RELEASE_SCHEMA",
+    "STATE",
     "TARGET_API",
     "About",
     "Action",
@@ -135,6 +148,7 @@ __all__ = [
     "Via",
     "World",
     "WorldInput",
+    "auth_mode",
     "auth_problems",
     "auth_warning",
     "base_config",
@@ -147,12 +161,17 @@ __all__ = [
     "exposure_of",
     "held_contract",
     "identity_of",
+    "image_artifact",
+    "key_resources",
+    "keys_of",
     "maps",
     "owned",
     "provided_env",
     "refuses",
+    "secret_resources",
     "with_audit_file",
     "with_env",
+    "with_keys",
     "with_secrets",
     "with_serve",
     "with_services",

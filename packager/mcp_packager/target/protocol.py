@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mcp_packager.bundle import Bundle
     from mcp_packager.errors import Problem
     from mcp_packager.interpreters import Interpreter
+    from mcp_packager.lock import Lock
     from mcp_packager.manifest import Manifest
     from mcp_packager.platforms import Platform
 
@@ -98,7 +99,8 @@ class About:
 class BuildInput:
     """What a target builds its artifact from. ``output`` is the target's own folder, which exists and is empty.
 
-    ``base`` is what :meth:`Based.base_image` answered, with the digest that the lock holds for it.
+    ``base`` is what :meth:`Based.base_image` answered, with the digest that the lock holds for it. ``lock`` is what the
+    bundles were made by: what an image is said to be made of.
     """
 
     manifest: Manifest
@@ -108,6 +110,7 @@ class BuildInput:
     output: Path
     progress: Progress = field(default_factory=Silent)
     base: str | None = None
+    lock: Lock | None = None
 
 
 @dataclass(frozen=True)

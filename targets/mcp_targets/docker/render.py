@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_packager.target import (
@@ -15,8 +14,13 @@ from mcp_packager.target import (
     Resource,
     Scope,
     Value,
+    auth_mode,
     digest,
+    key_resources,
+    keys_of,
+    secret_resources,
     with_audit_file,
+    with_keys,
     with_secrets,
     with_serve,
     with_services,
@@ -29,10 +33,6 @@ if TYPE_CHECKING:
 NETWORK: Final = Key("network", "network")
 FRONT: Final = Key("front", "front")
 ROUTE: Final = Key("route", "route")
-PROBE: Final = Key("key", "probe")
-"""Signs the deploy's own tokens."""
-STATE: Final = Key("key", "state")
-"""Seals what a question to the user holds, so that one asked before a redeploy is answered after it."""
 
 PORT: Final = 8000
 CONFIG_FOLDER: Final = "/run/mcp-tool/config"
@@ -48,7 +48,6 @@ SERVICE_RESTART: Final = "unless-stopped"
 
 _SCRATCH: Final = 64 * 1024 * 1024
 _DRAIN_DELAY: Final = 1.0
-_KEY_BYTES: Final = 32
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _HOST: Final = "host.docker.internal"
 
@@ -69,8 +68,8 @@ def resources(request: DesiredInput, options: Options) -> tuple[Resource, ...]:
     return (
         Resource(*NETWORK, {"internal": False}),
         image,
-        *_secrets(request.manifest),
-        *_keys(document),
+        *secret_resources(request.manifest),
+        *key_resources(document),
         config,
         *services,
         container,
@@ -107,7 +106,7 @@ def _container(
         "log_size": options.log_size,
         "log_files": options.log_files,
         "path": manifest.serve.path,
-        "auth": _mode(request.config),
+        "auth": auth_mode(request.config),
     }
     # Containers of two releases run side by side, so each has a name of its own.
     name = digest({"image": image.name, "config": config.name, **settings})[:12]
@@ -116,7 +115,7 @@ def _container(
         "image": Ref(image, "id"),
         "config": Ref(config, "volume"),
         "secrets": {name: Ref(Key("secret", name), "volume") for name in sorted(manifest.secrets)},
-        "keys": {key.name: Ref(key, "volume") for key in _key_names(request.config)},
+        "keys": {key.name: Ref(key, "volume") for key in keys_of(request.config)},
         "start_timeout": options.start_timeout,
         "state": "running",
     }
@@ -156,32 +155,6 @@ def _services(manifest: Manifest, tool: Key) -> list[Resource]:
     return made
 
 
-def _secrets(manifest: Manifest) -> list[Resource]:
-    return [
-        Resource(
-            "secret",
-            name,
-            {"source": ":".join(secret.source(name)), "required": secret.required, "version": Generated("version")},
-        )
-        for name, secret in sorted(manifest.secrets.items())
-    ]
-
-
-def _mode(config: Mapping[str, Any]) -> str:
-    """How callers prove who they are."""
-    auth = config["serve"]["auth"]
-    return "none" if auth is None else str(auth["mode"])
-
-
-def _key_names(config: Mapping[str, Any]) -> tuple[Key, ...]:
-    return (STATE,) if _mode(config) == "none" else (PROBE, STATE)
-
-
-def _keys(config: Mapping[str, Any]) -> tuple[Resource, ...]:
-    """What the server needs and nobody else has: made once, and kept."""
-    return tuple(Resource(*key, {"bytes": _KEY_BYTES, "made": Generated("made")}) for key in _key_names(config))
-
-
 def _config(request: DesiredInput) -> dict[str, Any]:
     manifest = request.manifest
     addresses = {
@@ -194,12 +167,11 @@ def _config(request: DesiredInput) -> dict[str, Any]:
         config = {**config, "metrics": {"host": "0.0.0.0", **config["metrics"]}}  # noqa: S104 - a network of its own
     if config["log"]["audit"] == "file":
         config = {**config, "log": {**config["log"], "audit": "stderr"}}
-    key = {name.name: {"file": f"{KEYS_FOLDER}/{name.name}/{VALUE}"} for name in (PROBE, STATE)}
     return with_serve(
-        with_audit_file(config, None),
+        with_keys(
+            with_audit_file(config, None), request.identity, lambda key: {"file": f"{KEYS_FOLDER}/{key.name}/{VALUE}"}
+        ),
         drain_delay=drain_delay(manifest),
-        probe={"key": key[PROBE.name], "audience": request.identity.audience} if _mode(config) != "none" else None,
-        state_keys=[key[STATE.name]],
     )
 
 

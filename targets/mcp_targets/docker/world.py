@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from mcp_packager.errors import Problem, WorldError
 from mcp_packager.target import (
+    PROBE,
     Action,
     Auth,
     Endpoint,
@@ -29,7 +30,7 @@ from mcp_targets.docker.containers import Containers, died, private_port, uptime
 from mcp_targets.docker.daemon import Daemon, speaking
 from mcp_targets.docker.names import Names, fields_of, key_of
 from mcp_targets.docker.records import VolumeLock, VolumeRecords
-from mcp_targets.docker.render import FRONT, NETWORK, PROBE, ROUTE
+from mcp_targets.docker.render import FRONT, NETWORK, ROUTE
 from mcp_targets.docker.volumes import Volumes, config_held
 
 _REACHED: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - a name of what is served, not a choice to serve it

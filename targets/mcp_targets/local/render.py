@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 from mcp_packager.target import (
@@ -14,8 +13,12 @@ from mcp_packager.target import (
     Ref,
     Resource,
     Value,
+    auth_mode,
     digest,
+    key_resources,
+    secret_resources,
     with_audit_file,
+    with_keys,
     with_secrets,
     with_serve,
     with_services,
@@ -27,11 +30,6 @@ SUPERVISOR: Final = Key("supervisor", "supervisor")
 CANDIDATE: Final = Key("server", "candidate")
 SERVER: Final = Key("server", "server")
 UNIT: Final = Key("unit", "unit")
-PROBE: Final = Key("key", "probe")
-"""Signs the deploy's own tokens."""
-STATE: Final = Key("key", "state")
-"""Seals what a question to the user holds, so that one asked before a redeploy is answered after it."""
-_KEY_BYTES: Final = 32
 
 _DRAIN_DELAY: Final = 1.0
 """Most seconds in which clients of the old server are told to connect anew."""
@@ -41,7 +39,6 @@ def resources(request: DesiredInput, options: Options) -> tuple[Resource, ...]:
     """Everything one deployment is made of."""
     hash_of_bundle = request.artifact.digest.removeprefix("sha256:")
     bundle = Resource("bundle", hash_of_bundle[:16], {"digest": hash_of_bundle}, (HOME,), lifetime=Lifetime.RELEASE)
-    secrets = tuple(_secrets(request))
     document = _config(request, options)
     config = Resource("config", digest(document)[:16], {"document": document}, (HOME,), lifetime=Lifetime.RELEASE)
     (interpreter,) = request.interpreters.values()
@@ -51,7 +48,7 @@ def resources(request: DesiredInput, options: Options) -> tuple[Resource, ...]:
         "config_digest": Ref(config.key, "digest"),
         "python": str(interpreter.path),
         "path": request.manifest.serve.path,
-        "auth": _mode(document),
+        "auth": auth_mode(document),
         "log_size": options.log_size,
         "log_files": options.log_files,
         "start_timeout": options.start_timeout,
@@ -60,8 +57,8 @@ def resources(request: DesiredInput, options: Options) -> tuple[Resource, ...]:
     return (
         Resource(*HOME, {"identity": request.identity.as_json()}),
         bundle,
-        *secrets,
-        *_keys(document),
+        *secret_resources(request.manifest, (HOME,)),
+        *key_resources(document, (HOME,)),
         config,
         Resource(*SUPERVISOR, {"python": str(interpreter.path)}, (HOME,)),
         *_unit(str(interpreter.path), options),
@@ -81,39 +78,11 @@ def resources(request: DesiredInput, options: Options) -> tuple[Resource, ...]:
     )
 
 
-def _mode(document: Mapping[str, Any]) -> str:
-    """How callers prove who they are."""
-    auth = document["serve"]["auth"]
-    return "none" if auth is None else str(auth["mode"])
-
-
-def _keys(document: Mapping[str, Any]) -> tuple[Resource, ...]:
-    """What the server needs and nobody else has: made here, once, and kept."""
-    probe = [PROBE] if document["serve"]["probe"] else []
-    return tuple(Resource(*key, {"bytes": _KEY_BYTES, "made": Generated("made")}, (HOME,)) for key in (*probe, STATE))
-
-
 def _unit(python: str, options: Options) -> tuple[Resource, ...]:
     """What starts the supervisor after a reboot, where that is asked for."""
     if not options.install_unit:
         return ()
     return (Resource(*UNIT, {"python": python, "whole": True, "enabled": True}, (SUPERVISOR,)),)
-
-
-def _secrets(request: DesiredInput) -> list[Resource]:
-    return [
-        Resource(
-            "secret",
-            name,
-            {
-                "source": ":".join(secret.source(name)),
-                "required": secret.required,
-                "version": Generated("version"),
-            },
-            (HOME,),
-        )
-        for name, secret in sorted(request.manifest.secrets.items())
-    ]
 
 
 def _config(request: DesiredInput, options: Options) -> dict[str, Any]:
@@ -124,10 +93,8 @@ def _config(request: DesiredInput, options: Options) -> dict[str, Any]:
     if config["metrics"] is not None:
         config = {**config, "metrics": {"host": options.host, **config["metrics"]}}
     return with_serve(
-        with_audit_file(config, Ref(HOME, "audit")),
+        with_keys(
+            with_audit_file(config, Ref(HOME, "audit")), request.identity, lambda key: {"file": Ref(key, "path")}
+        ),
         drain_delay=min(_DRAIN_DELAY, manifest.serve.drain),
-        probe={"key": {"file": Ref(PROBE, "path")}, "audience": request.identity.audience}
-        if _mode(config) != "none"
-        else None,
-        state_keys=[{"file": Ref(STATE, "path")}],
     )
