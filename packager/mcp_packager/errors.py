@@ -7,9 +7,12 @@ no other exception is meant to reach a user.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
+
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +102,10 @@ class WorldError(PackError):
     exit_code = 3
 
 
-def no_room(error: OSError) -> WorldError:
-    """What the system says of a full disk, or of a limit on a file's size, with the fix."""
+def no_room(error: OSError) -> WorldError | None:
+    """What the system says of a full disk, or of a limit on a file's size, with the fix; ``None``: it is neither."""
+    if error.errno not in _NO_ROOM:
+        return None
     place = str(error.filename) if error.filename else None
     return WorldError(
         Problem(

@@ -7,7 +7,6 @@ fault of mcp-pack itself), 4 changes are due (``plan --exit-code``, ``drift``), 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import signal
 import sys
@@ -20,7 +19,6 @@ COMPLETION_VARIABLE = "_MCP_PACK_COMPLETE"
 INTERRUPTED = 130
 TERMINATED = 143
 FAULT = 3
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def main() -> None:
@@ -80,8 +78,8 @@ def _guarded(arguments: Sequence[str]) -> int:
         from mcp_packager.cli.problems import show
         from mcp_packager.errors import PackError, no_room
 
-        if isinstance(error, OSError) and error.errno in _NO_ROOM:
-            error = no_room(error)
+        if isinstance(error, OSError):
+            error = no_room(error) or error
         if isinstance(error, PackError):
             show(error.problems, exit_code=error.exit_code, as_json="--json" in arguments)
             return error.exit_code

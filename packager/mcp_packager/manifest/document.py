@@ -76,6 +76,8 @@ class Manifest(BaseModel):
     pin: Pin
     targets: Mapping[str, Any]
     """Options of each ``[target.NAME]``: the target's own model where it was given, else plain data."""
+    aims: tuple[str, ...]
+    """The targets that it is for where a command names none."""
     written: frozenset[str]
     """The portable keys that the file sets, dotted and without the author's own names (``services.image``)."""
     extras: tuple[str, ...]

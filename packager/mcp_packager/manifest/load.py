@@ -9,11 +9,12 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from mcp_packager.errors import Place, Problem, UserError
-from mcp_packager.manifest import findings, positions, pyproject, shape, source, stages
+from mcp_packager.errors import Problem, UserError
+from mcp_packager.manifest import findings, placing, positions, pyproject, shape, source, stages, workspace
 from mcp_packager.manifest.crosscheck import across, packer
 from mcp_packager.manifest.document import Document, Manifest, Stages
 from mcp_packager.manifest.findings import Finding
+from mcp_packager.manifest.workspace import Workspace
 
 
 def load(
@@ -36,20 +37,28 @@ def load(
     """
     path = project / source.FILE_NAME
     text = source.read(path)
-    return from_text(text, path, stage, options=options or {}, check_targets=check_targets)
+    around = workspace.around(project)
+    return from_text(text, path, stage, options=options or {}, check_targets=check_targets, around=around)
 
 
 def from_text(
-    text: str, path: Path, stage: str, *, options: Mapping[str, type[BaseModel]], check_targets: bool = True
+    text: str,
+    path: Path,
+    stage: str,
+    *,
+    options: Mapping[str, type[BaseModel]],
+    check_targets: bool = True,
+    around: Workspace | None = None,
 ) -> Manifest:
-    """The manifest of a text that would stand at ``path``. Raises as :func:`load` does."""
-    raw = source.parse(text, path)
-    reading = _Reading(raw, path, options, check_targets=check_targets and bool(options))
+    """The manifest of a text that would stand at ``path``, in a workspace or in none. Raises as :func:`load` does."""
+    own = source.parse(text, path)
+    raw = around.under(own) if around else own
+    reading = _Reading(raw, own, path, options, around, check_targets=check_targets and bool(options))
     documents = reading.all_stages()
     if stage not in documents and not reading.found:
         reading.found.append(_no_such_stage(stage, documents))
     if reading.found or reading.borrowed.problems:
-        raise UserError(_placed(reading.found, text, raw, path, reading.borrowed))
+        raise UserError(_placed(reading, text))
     return reading.manifest(documents, stage)
 
 
@@ -58,8 +67,11 @@ class _Reading:
     """One file on its way: what it holds and what was found wrong with it so far."""
 
     raw: dict[str, Any]
+    """What the file says, over what its workspace says."""
+    own: Mapping[str, Any]
     path: Path
     options: Mapping[str, type[BaseModel]]
+    around: Workspace | None
     check_targets: bool = field(kw_only=True)
     found: list[Finding] = field(default_factory=list)
     borrowed: pyproject.Borrowed = field(default_factory=pyproject.Borrowed)
@@ -70,7 +82,10 @@ class _Reading:
         base = {key: value for key, value in self.raw.items() if key != "stage"}
         self.borrowed = pyproject.borrow(self.path.parent, base.get("tool"))
         if isinstance(base.get("tool"), dict):
-            base["tool"] = {**self.borrowed.values, **base["tool"]}
+            shared = {"project": self.around.table.project} if self.around and self.around.table.project else {}
+            base["tool"] = {**shared, **self.borrowed.values, **base["tool"]}
+        if self.around is not None:
+            self.found.extend(self.around.refused(self.own))
         self.found.extend(packer(base.get("tool")))
         documents: dict[str, Document] = {}
         self._read(stages.DEFAULT, base, {}, documents)
@@ -154,6 +169,13 @@ class _Reading:
         self.targets[stage] = read
         return wrong
 
+    def _aims(self, stage: str) -> tuple[str, ...]:
+        """Where the tool goes unasked: the targets that its own file names, else those of its workspace."""
+        if self.around is None:
+            return tuple(self.targets[stage])
+        own = stages.overlay({**self.own}, self.own.get("stage", {}).get(stage, {}))
+        return tuple(own.get("target", ())) or self.around.table.targets
+
     def manifest(self, documents: Mapping[str, Document], stage: str) -> Manifest:
         """The manifest of one stage, once nothing is wrong."""
         document = documents[stage]
@@ -183,6 +205,7 @@ class _Reading:
             via=document.verify.via,
             pin=document.pin,
             targets=self.targets[stage],
+            aims=self._aims(stage),
             written=frozenset(shape.written(Document, merged)),
             extras=tuple(sorted(_extras(documents.values()))),
             server_secrets=frozenset(name for each in documents.values() for name in each.serve.keys),
@@ -215,17 +238,11 @@ def _origin(path: findings.Path, over: Mapping[str, Any], base: Mapping[str, Any
 
     A key that stands in neither is missing: it belongs to the table that should hold it.
     """
-    if _holds(over, path) or (not _holds(base, path) and len(path) > 1 and _holds(over, path[:-1])):
+    if placing.holds(over, path) or (
+        not placing.holds(base, path) and len(path) > 1 and placing.holds(over, path[:-1])
+    ):
         return ("stage", stage, *path)
     return path
-
-
-def _holds(data: Any, path: findings.Path) -> bool:
-    for part in path:
-        data = shape.step(data, part)
-        if data is shape.ABSENT:
-            return False
-    return bool(path)
 
 
 def _no_such_stage(stage: str, documents: Mapping[str, Document]) -> Finding:
@@ -239,52 +256,18 @@ def _no_such_stage(stage: str, documents: Mapping[str, Document]) -> Finding:
     )
 
 
-def _placed(
-    found: list[Finding], text: str, raw: Mapping[str, Any], path: Path, borrowed: pyproject.Borrowed
-) -> list[Problem]:
+def _placed(reading: _Reading, text: str) -> list[Problem]:
     """Findings as problems, with file, line and column, in the order of the file."""
-    spots = positions.scan(text)
+    spots, own, borrowed = positions.scan(text), reading.own, reading.borrowed
     problems = []
-    for finding in found:
+    for finding in reading.found:
+        place = None
         if finding.path[:1] == ("tool",) and finding.path[1:2] and finding.path[1] in borrowed.values:
-            written = raw.get("tool")
+            written = own.get("tool")
             if isinstance(written, dict) and finding.path[1] not in written:
-                problems.append(_problem(finding, borrowed.place(str(finding.path[1]))))
-                continue
-        problems.append(_problem(finding, _place(finding, spots, text, path)))
+                place = borrowed.place(str(finding.path[1]))
+        if place is None and reading.around is not None and not placing.holds(own, finding.path):
+            place = reading.around.place(finding.path)
+        problems.append(placing.problem(finding, place or placing.place(finding, spots, text, reading.path)))
     problems.extend(borrowed.problems)
     return sorted(problems, key=lambda problem: (problem.where.line or 0, problem.where.column or 0))
-
-
-def _place(finding: Finding, spots: Mapping[positions.Path, positions.Spot], text: str, path: Path) -> Place:
-    spot = None
-    for length in range(len(finding.path), 0, -1):
-        spot = spots.get(finding.path[:length])
-        if spot is not None:
-            on_key = finding.on_key or length < len(finding.path)
-            line, column = positions.line_and_column(text, spot.key if on_key else spot.value)
-            return Place(str(path), line, column, dotted(finding.path))
-    return Place(str(path), key=dotted(finding.path) or None)
-
-
-def _problem(finding: Finding, place: Place) -> Problem:
-    return Problem(
-        what=findings.printable(finding.what),
-        fix=findings.printable(finding.fix),
-        where=place,
-        expected=None if finding.expected is None else findings.printable(finding.expected),
-        found=None if finding.found is None else findings.printable(finding.found),
-    )
-
-
-def dotted(path: findings.Path) -> str:
-    """A path as TOML spells it, with array indexes: ``verify.call[0].tool``."""
-    text = ""
-    for part in path:
-        if isinstance(part, int):
-            text += f"[{part}]"
-            continue
-        plain = bool(part) and all(char.isascii() and (char.isalnum() or char in "_-") for char in part)
-        name = part if plain else f'"{part}"'
-        text += f".{name}" if text else name
-    return findings.printable(text)

@@ -61,7 +61,7 @@ def open_project(request: Request) -> Project:
         UsageError: ``--target`` names none that is installed.
     """
     manifest = load(request.project, request.stage, options=_KnownOptions())
-    names = request.targets or tuple(manifest.targets) or (DEFAULT_TARGET,)
+    names = request.targets or manifest.aims or (DEFAULT_TARGET,)
     aims = []
     for name in dict.fromkeys(names):
         target = registry.load(name)
