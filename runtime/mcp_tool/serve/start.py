@@ -17,6 +17,7 @@ from mcp_tool.errors import ContractError, EntrypointError, SettingsError
 from mcp_tool.serve.problem import StartProblem
 
 if TYPE_CHECKING:
+    from mcp_tool.app import App
     from mcp_tool.config import Config
     from mcp_tool.serve import auth
     from mcp_tool.serve.observe.seeing import Seeing
@@ -47,6 +48,24 @@ class Request:
     descriptors: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """What a server was told, read and judged.
+
+    Attributes:
+        tool: The `tool.json` document.
+        contract: The contract document; None where the bundle has none, so that it is made of the author's code.
+        secrets: Where the value of each declared secret stands: `{"env": NAME}` or `{"file": path}`.
+        asking: Makes what asks every caller who it is; None where nobody is asked.
+    """
+
+    config: "Config"
+    tool: Mapping[str, Any]
+    contract: Mapping[str, Any] | None
+    secrets: Mapping[str, Mapping[str, str]]
+    asking: "auth.Making | None"
+
+
 def serve(request: Request) -> NoReturn:
     """Serve until the client or the system ends it; never returns. A start that fails exits 1 with one line."""
     _show_prints_at_once()
@@ -57,16 +76,8 @@ def serve(request: Request) -> NoReturn:
                 _serve_stdio(request)
             case "http":
                 code = _serve_http(request)
-    except StartProblem as problem:
-        _fail(problem)
-    except EntrypointError as error:
-        _fail(StartProblem(error.what, error.fix, error.trace or None))
-    except SettingsError as error:
-        _fail(StartProblem(str(error), "give them a value under [env] or [secrets] of the manifest"))
-    except ContractError as error:
-        _fail(StartProblem(str(error), "mend them, then build again"))
     except Exception as error:  # noqa: BLE001 - the author's own start and stop may raise anything
-        _fail(_unexpected(error))
+        _fail(problem_of(error))
     _leave(code)
 
 
@@ -83,6 +94,21 @@ def _show_prints_at_once() -> None:
     # Into a file or a pipe Python prints in blocks, and the last one is lost when the process is ended from outside.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)
+
+
+def problem_of(error: Exception) -> StartProblem:
+    """Why a start went wrong, told as a problem."""
+    match error:
+        case StartProblem():
+            return error
+        case EntrypointError():
+            return StartProblem(error.what, error.fix, error.trace or None)
+        case SettingsError():
+            return StartProblem(str(error), "give them a value under [env] or [secrets] of the manifest")
+        case ContractError():
+            return StartProblem(str(error), "mend them, then build again")
+        case _:
+            return _unexpected(error)
 
 
 def _unexpected(error: Exception) -> StartProblem:
@@ -109,7 +135,7 @@ def _serve_stdio(request: Request) -> None:
 
                 def ready() -> None:
                     guard.ready()
-                    _settle()
+                    settle()
                     watch()
 
                 await stdio.serve(served.server, pipes, ready, watched.calls.seen)
@@ -141,7 +167,7 @@ def _serve_http(request: Request) -> int:
     )
 
     def ready() -> None:
-        _settle()
+        settle()
         log.info("listening", url=http.url(sockets[0], settings.path))
 
     def lost_threads() -> int:
@@ -164,9 +190,25 @@ def _serve_http(request: Request) -> int:
 
 def _load(request: Request) -> tuple["Served", "Seeing", "auth.Making | None"]:
     """Everything between the command line and the transport."""
+    from mcp_tool.serve import stdio
+    from mcp_tool.serve.observe import log
+
+    stdio.AT_CUT_OFF.append(log.flush)
+    ready = prepare(request)
+    if ":" in ready.tool["entrypoint"]:
+        return *load_wrapped(ready), ready.asking
+    return *_load_app(ready), ready.asking
+
+
+def prepare(request: Request) -> "Prepared":
+    """Read what a server is told, and make the surroundings that the author's code is to find. Loads nothing of it.
+
+    Raises:
+        StartProblem: A document cannot be read or understood, or a key or secret is missing.
+    """
     gc.disable()  # collections during the imports find nothing and cost a twentieth of the start
     from mcp_tool import config as configuration
-    from mcp_tool.serve import auth, environment, stdio
+    from mcp_tool.serve import auth, environment
     from mcp_tool.serve.observe import log
     from mcp_tool.settings import Values
 
@@ -174,7 +216,6 @@ def _load(request: Request) -> tuple["Served", "Seeing", "auth.Making | None"]:
     beside = request.bundle / "config.json"
     config = configuration.load(request.config or (beside if beside.is_file() else None))
     log.configure(config.log.level)
-    stdio.AT_CUT_OFF.append(log.flush)
     tool = _read_json(request.bundle / "tool.json", "the bundle", "build it again, or name another with --bundle")
     if request.transport == "stdio":
         log.keep(config.log, tool["name"], config.stage)
@@ -185,36 +226,47 @@ def _load(request: Request) -> tuple["Served", "Seeing", "auth.Making | None"]:
     log.describe(tool["name"], tool.get("version") or "", Values(os.environ, secrets).secret_texts())
     kept = request.bundle / "contract.json"
     contract = _read_json(kept, "the contract", "build the bundle again") if kept.exists() else None
-    if ":" in tool["entrypoint"]:
-        return *_load_wrapped(tool, config, contract), asking
-    return *_load_app(tool, config, contract, secrets), asking
+    return Prepared(config, tool, contract, secrets, asking)
 
 
-def _load_app(
-    tool: Mapping[str, Any], config: "Config", kept: Mapping[str, Any] | None, secrets: Mapping[str, Mapping[str, str]]
-) -> tuple["Served", "Seeing"]:
-    from mcp_tool.app import App
-    from mcp_tool.running import THREADS
+def _load_app(ready: Prepared) -> tuple["Served", "Seeing"]:
     from mcp_tool.serve.observe.seeing import seeing
     from mcp_tool.serve.sdk import server as sdk
 
-    threads = min(THREADS, config.serve.concurrency)
-    app = App.load(tool, secrets=secrets, timeout=config.serve.timeout, threads=threads)
-    contract = app.contract() if kept is None else kept
-    watched = seeing(config, tool, contract)
-    return sdk.serve_app(app, tool, contract, config, watched.calls), watched
+    app = load_app(ready)
+    contract = app.contract() if ready.contract is None else ready.contract
+    watched = seeing(ready.config, ready.tool, contract)
+    return sdk.serve_app(app, ready.tool, contract, ready.config, watched.calls), watched
 
 
-def _load_wrapped(
-    tool: Mapping[str, Any], config: "Config", contract: Mapping[str, Any] | None
-) -> tuple["Served", "Seeing"]:
+def load_app(ready: Prepared) -> "App":
+    """The author's code, imported and checked.
+
+    Raises:
+        EntrypointError: It cannot be imported, or declares nothing.
+        ContractError: What it declares is wrong.
+    """
+    from mcp_tool.app import App
+    from mcp_tool.running import THREADS
+
+    settings = ready.config.serve
+    threads = min(THREADS, settings.concurrency)
+    return App.load(ready.tool, secrets=ready.secrets, timeout=settings.timeout, threads=threads)
+
+
+def load_wrapped(ready: Prepared) -> tuple["Served", "Seeing"]:
+    """A server that the author wrote with another library.
+
+    Raises:
+        EntrypointError: It cannot be imported, or there is no such object.
+    """
     from mcp_tool.serve import author
     from mcp_tool.serve.observe.seeing import seeing
     from mcp_tool.serve.sdk import wrapped
 
-    watched = seeing(config, tool, contract)
-    candidate = author.load_object(tool["entrypoint"])
-    return wrapped.serve_object(candidate, tool, config, watched.calls), watched
+    watched = seeing(ready.config, ready.tool, ready.contract)
+    candidate = author.load_object(ready.tool["entrypoint"])
+    return wrapped.serve_object(candidate, ready.tool, ready.config, watched.calls), watched
 
 
 def _read_json(path: Path, name: str, fix: str) -> dict[str, Any]:
@@ -229,7 +281,7 @@ def _read_json(path: Path, name: str, fix: str) -> dict[str, Any]:
     return document
 
 
-def _settle() -> None:
+def settle() -> None:
     """What was loaded stays: keep it out of every later collection."""
     gc.collect()
     gc.freeze()
