@@ -16,7 +16,7 @@ from mcp_packager.image.registry import INDEX, MANIFEST
 from mcp_packager.store import Store
 
 _LAYOUT: Final = b'{"imageLayoutVersion":"1.0.0"}'
-_REF_NAME: Final = "org.opencontainers.image.ref.name"
+REF_NAME: Final = "org.opencontainers.image.ref.name"
 
 
 def write_layout(
@@ -107,6 +107,6 @@ def _top(data: bytes, media_type: str, name: str) -> bytes:
         "mediaType": media_type,
         "digest": digest_of_bytes(data),
         "size": len(data),
-        "annotations": {_REF_NAME: name},
+        "annotations": {REF_NAME: name},
     }
     return json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]}, sort_keys=True).encode()

@@ -25,6 +25,9 @@ USER: Final = "65532:65532"
 """Nobody in particular, by number, so that a platform can see that it is not root."""
 
 PORT: Final = 8000
+MADE_BY: Final = "mcp-pack"
+"""What the history of a configuration says of the tool's own layers."""
+
 COMPRESSED_BY: Final = "dev.mcp-pack.compressor"
 _HOME: Final = f"/{ROOT.rstrip('/')}"
 _ARCHITECTURES: Final[Mapping[str, str]] = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -134,7 +137,7 @@ def _config(base: Base, layers: Sequence[Layer], settings: Settings) -> dict[str
     }
     history = [
         *(base.config.get("history") or [{"created": CREATED} for _ in base.layers]),
-        *({"created": CREATED, "created_by": "mcp-pack", "comment": layer.name} for layer in layers),
+        *({"created": CREATED, "created_by": MADE_BY, "comment": layer.name} for layer in layers),
     ]
     return {
         "architecture": base.architecture,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from mcp_packager.errors import WorldError
@@ -64,6 +64,28 @@ class Ingredients:
     def of(self, images: Sequence[Image]) -> tuple[Component, ...]:
         """The distributions inside of any of these images, sorted, each file once."""
         return tuple(sorted({item for one in images for item in self.components.get(one.architecture, ())}))
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data, to be kept beside the image until it is pushed."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Ingredients:
+        """The inverse of :meth:`as_json`.
+
+        Raises:
+            KeyError, TypeError: it is something else.
+        """
+        source = document["source"]
+        return cls(
+            **{
+                **document,
+                "components": {
+                    one: tuple(Component(**item) for item in items) for one, items in document["components"].items()
+                },
+                "source": None if source is None else Source(**source),
+            }
+        )
 
 
 def ingredients(

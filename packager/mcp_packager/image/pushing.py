@@ -27,11 +27,16 @@ _SENT_UNASKED = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """What a push left: the reference by digest, and how many blobs and bytes went up."""
+    """What a push left: the reference by digest, and how many blobs and bytes went up.
+
+    ``documents`` counts what was attached beside it; ``signed`` says whether with a key.
+    """
 
     reference: Reference
     blobs: int
     bytes: int
+    documents: int = 0
+    signed: bool = False
 
 
 def push(
@@ -101,7 +106,7 @@ class _Push:
     def _blob(self, digest: str, image: Image, layer: Layer | None) -> None:
         if layer is None:
             self._send(Blob(digest, len(image.config), image.config))
-        elif layer.path is not None:
+        elif layer in image.layers and layer.path is not None:
             if layer.size < _SENT_UNASKED or not self._registry.has(digest):
                 self._send(Blob(digest, layer.size, layer.path))
         elif not self._registry.has(digest):
@@ -113,7 +118,7 @@ class _Push:
         source = image.base.source
         if source.registry == self._target.registry and self._registry.mounted(layer.digest, source.repository):
             return
-        path = bases.fetched(image.base, layer, environ=self._environ, store=self._store)
+        path = layer.path or bases.fetched(image.base, layer, environ=self._environ, store=self._store)
         self._send(Blob(layer.digest, layer.size, path))
 
     def _send(self, blob: Blob) -> None:

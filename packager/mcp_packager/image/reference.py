@@ -50,6 +50,11 @@ class Reference:
         """Whether the registry is a private one of Amazon's."""
         return _ECR.fullmatch(self.registry) is not None
 
+    @property
+    def untagged(self) -> Reference:
+        """The same image without its tag."""
+        return replace(self, tag=None)
+
     def at(self, digest: str) -> Reference:
         """The same image by digest."""
         return replace(self, digest=digest)

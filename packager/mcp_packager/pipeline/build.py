@@ -2,57 +2,53 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
-from mcp_packager.bundle import Bundle
 from mcp_packager.files import remove_tree, writing
+from mcp_packager.pipeline.artifacts import Built
 from mcp_packager.pipeline.prepare import Prepared, bundles, prepare
 from mcp_packager.pipeline.project import Aim, open_project
 from mcp_packager.pipeline.requests import BuildReport, Request
+from mcp_packager.pipeline.shipping import pushable, pushed
 from mcp_packager.pipeline.standing import base_of, pinned
 from mcp_packager.pipeline.timing import Timed
-from mcp_packager.platforms import Platform
 from mcp_packager.progress import Progress
 from mcp_packager.store import Store
-from mcp_packager.target import ARTIFACT_FILE, Artifact, BuildInput, write_artifact
+from mcp_packager.target import ARTIFACT_FILE, BuildInput, write_artifact
 
 
-@dataclass(frozen=True)
-class Built:
-    """One target's artifact, with the bundles it was made of."""
-
-    aim: Aim
-    artifact: Artifact
-    bundles: dict[Platform, Bundle]
-    folder: Path
-
-
-def build(request: Request, *, output: Path | None = None) -> tuple[BuildReport, ...]:
+def build(request: Request, *, output: Path | None = None, push: str | None = None) -> tuple[BuildReport, ...]:
     """Build for every target asked for, into ``output`` (default ``dist`` in the project) ``/<target>/``.
 
+    ``push`` is a repository that the images of those targets that make some are put into.
+
     Raises:
-        UserError: manifest, dependencies, files or code are wrong.
-        WorldError: the package index does not answer.
+        UserError: manifest, dependencies, files or code are wrong, or the registry does not let us push.
+        UsageError: there is something to push to, and no target makes an image.
+        WorldError: the package index or the registry does not answer.
     """
     timed = Timed(request.progress)
     with timed.stage("manifest"):
         project = open_project(request)
+    if push is not None:
+        pushable(push, project.aims)
     prepared = prepare(project.manifest, project.aims, locked=request.locked, progress=timed)
-    reports = []
-    for aim in project.aims:
-        built = build_one(prepared, aim, output or project.manifest.project / "dist", progress=timed)
-        reports.append(
-            BuildReport(
-                target=aim.name,
-                folder=built.folder,
-                artifact=built.artifact.as_json(),
-                files=tuple(sorted(path for path in built.folder.iterdir() if path.name != ARTIFACT_FILE)),
-                untracked=prepared.author.untracked,
-                seconds=dict(timed.seconds),
-            )
+    every = [
+        build_one(prepared, aim, output or project.manifest.project / "dist", progress=timed) for aim in project.aims
+    ]
+    shipped = [None if push is None else pushed(built, push, progress=timed) for built in every]
+    return tuple(
+        BuildReport(
+            target=built.aim.name,
+            folder=built.folder,
+            artifact=built.artifact.as_json(),
+            files=tuple(sorted(path for path in built.folder.iterdir() if path.name != ARTIFACT_FILE)),
+            untracked=prepared.author.untracked,
+            seconds=dict(timed.seconds),
+            pushed=done,
         )
-    return tuple(reports)
+        for built, done in zip(every, shipped, strict=True)
+    )
 
 
 def build_one(prepared: Prepared, aim: Aim, output: Path, *, progress: Progress) -> Built:
@@ -74,6 +70,7 @@ def build_one(prepared: Prepared, aim: Aim, output: Path, *, progress: Progress)
                 output=fresh,
                 progress=progress,
                 base=pinned(prepared.lock, base_of(prepared.manifest, aim)),
+                lock=prepared.lock,
             )
             artifact = aim.target.build(request)
             write_artifact(artifact, fresh)

@@ -9,7 +9,8 @@ from mcp_packager import engine
 from mcp_packager.contract import ContractChange, announcing, needs_major
 from mcp_packager.errors import Problem, UsageError, UserError
 from mcp_packager.manifest import Manifest
-from mcp_packager.pipeline.build import Built, build_one
+from mcp_packager.pipeline.artifacts import Built
+from mcp_packager.pipeline.build import build_one
 from mcp_packager.pipeline.place import comparison, verified, world_of
 from mcp_packager.pipeline.prepare import Prepared, prepare
 from mcp_packager.pipeline.project import Aim, Project, open_project

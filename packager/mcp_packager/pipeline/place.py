@@ -27,7 +27,7 @@ from mcp_packager.target import (
 if TYPE_CHECKING:
     from mcp_packager.contract import Contract
     from mcp_packager.manifest import Manifest
-    from mcp_packager.pipeline.build import Built
+    from mcp_packager.pipeline.artifacts import Built
 
 
 def world_of(manifest: Manifest, aim: Aim, *, progress: Progress, built: Built | None = None) -> World:

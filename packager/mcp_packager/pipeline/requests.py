@@ -71,8 +71,26 @@ class CheckReport:
 
 
 @dataclass(frozen=True, slots=True)
+class ShippedReport:
+    """An image that was put into a registry: by tag, and by digest, which is what to deploy.
+
+    ``blobs`` and ``bytes`` went up now; ``documents`` were attached beside it; ``signed`` says whether with a key.
+    """
+
+    tag: str
+    reference: str
+    blobs: int
+    bytes: int
+    documents: int
+    signed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class BuildReport:
-    """One target's artifact. ``artifact`` is the content of ``artifact.json``; ``seconds`` names each stage's share."""
+    """One target's artifact. ``artifact`` is the content of ``artifact.json``; ``seconds`` names each stage's share.
+
+    ``pushed`` is ``None`` where nothing was to be pushed.
+    """
 
     target: str
     folder: Path
@@ -80,6 +98,7 @@ class BuildReport:
     files: tuple[Path, ...]
     untracked: tuple[str, ...]
     seconds: Mapping[str, float]
+    pushed: ShippedReport | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +260,7 @@ class NewKey:
 # The functions, one module a story (all take a Request first):
 #   lock.lock(request, *, upgrade: bool) -> LockReport
 #   check.check(request) -> CheckReport                       compares only where request.targets names a target
-#   build.build(request, *, output: Path | None) -> tuple[BuildReport, ...]
+#   build.build(request, *, output: Path | None, push: str | None) -> tuple[BuildReport, ...]
 #   monitoring.write(request, *, output: Path | None, kubernetes: bool) -> MonitoringReport
 #   test.test(request, *, arguments: Sequence[str]) -> int    pytest's exit code
 #   deploy.plan(request, *, allow_breaking: bool) -> tuple[PlanReport, ...]

@@ -20,6 +20,7 @@ from mcp_packager.target import (
     Resource,
     WorldInput,
     exposure_of,
+    image_artifact,
 )
 from mcp_targets.docker.options import Options
 from mcp_targets.docker.render import resources
@@ -37,6 +38,7 @@ ABOUT: Final = About(
 
 _SOURCES: Final = frozenset({"env", "file"})
 _MACHINES: Final = {"arm64": "aarch64", "amd64": "x86_64"}
+_ARCHITECTURES: Final = {machine: architecture for architecture, machine in _MACHINES.items()}
 _SYSTEM: Final = "manylinux_2_28"
 """What wheels may ask of the base: Debian 12 and 13, and every slim image of a Python that is served today."""
 
@@ -65,8 +67,7 @@ class DockerTarget:
     def platforms(self, manifest: Manifest, options: Any) -> tuple[tuple[Platform, Interpreter], ...]:  # noqa: ARG002  # as above
         """Linux on this machine's processor, with the Python at hand: a container runs on the machine it is made on."""
         interpreter = find(manifest.tool.python)
-        name = machine.machine().lower()
-        return ((Platform(interpreter.minor, f"{_MACHINES.get(name, name)}-{_SYSTEM}"), interpreter),)
+        return ((Platform(interpreter.minor, f"{_machine()}-{_SYSTEM}"), interpreter),)
 
     def base_image(self, manifest: Manifest, options: Any) -> str:
         """The image that the tool's layers stand on."""
@@ -75,42 +76,18 @@ class DockerTarget:
 
     def build(self, request: BuildInput) -> Artifact:
         """Write the image as an OCI layout; nothing is asked of a daemon."""
-        from mcp_packager.image import Settings, architecture_of, base, image, layers, parse, write_layout
+        from mcp_packager.image import assemble
         from mcp_targets.docker.emitting import stdio, write_files
 
-        ((platform, bundle),) = request.bundles.items()
-        tool = request.manifest.tool
-        settings = Settings(
-            tool.name,
-            tool.version,
-            " ".join(tool.description.split()),
-            python=platform.python,
-            labels={"dev.mcp-pack.contract": request.contract["hash"], "dev.mcp-pack.bundle": bundle.hash},
-        )
-        stands_on = base(parse(request.base or "", key="base"), architecture_of(platform.tag))
-        made = image(stands_on, layers(bundle), settings)
-        # The tag names the content: one that registries or people call immutable never collides.
-        tag = f"{tool.version}-{bundle.hash[:12]}"
-        write_layout([made], request.output / "image", tag)
-        reference = f"mcp-pack/{tool.name}:{tag}"
+        made = assemble(request)
+        # The daemon takes the image for its own machine; the others are for a registry.
+        here = made.of(_ARCHITECTURES.get(_machine(), "")) or made.images[0]
+        repository = f"mcp-pack/{request.manifest.tool.name}"
+        reference = f"{repository}:{made.tag}"
         exposure = self.exposure(request.manifest, request.options)
-        write_files(request.manifest, request.options, exposure, made, reference, request.output)
-        return Artifact(
-            target=ABOUT.name,
-            kind="image",
-            tool=tool.name,
-            version=tool.version,
-            digest=made.digest,
-            size=sum(layer.size for layer in made.every_layer),
-            contract_hash=request.contract["hash"],
-            path="image",
-            platform=str(platform),
-            facts={
-                "image": made.config_digest,
-                "reference": reference,
-                **stdio(request.manifest, request.options, reference),
-            },
-        )
+        write_files(request.manifest, request.options, exposure, here, reference, request.output)
+        facts = {"image": here.config_digest, **stdio(request.manifest, request.options, reference)}
+        return image_artifact(request, ABOUT.name, made, repository, facts)
 
     def desired(self, request: DesiredInput) -> tuple[Resource, ...]:
         """Image, network, services, the container and the front."""
@@ -119,3 +96,9 @@ class DockerTarget:
     def world(self, request: WorldInput) -> DockerWorld:
         """The daemon, as far as it is this deployment's."""
         return DockerWorld(request)
+
+
+def _machine() -> str:
+    """This machine's processor, as Linux calls it."""
+    name = machine.machine().lower()
+    return _MACHINES.get(name, name)

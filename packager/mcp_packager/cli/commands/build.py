@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,9 @@ from mcp_packager.cli import output
 from mcp_packager.cli.options import Common, common_options
 from mcp_packager.cli.progress import Shown
 from mcp_packager.cli.words import readable
+
+if TYPE_CHECKING:
+    from mcp_packager.pipeline.requests import ShippedReport
 
 
 @click.command()
@@ -22,17 +25,25 @@ from mcp_packager.cli.words import readable
     metavar="DIR",
     help="Where the artifacts go.  [default: dist/ in the project]",
 )
+@click.option(
+    "--push",
+    metavar="REPOSITORY",
+    help="Put images into REPOSITORY too, with bill of materials and provenance beside them.",
+)
 @click.option("--timings", is_flag=True, help="Show how long each stage took.")
 @common_options(targets=True, locked=True)
-def build(common: Common, *, folder: Path | None, timings: bool) -> None:
+def build(common: Common, *, folder: Path | None, push: str | None, timings: bool) -> None:
     """Build the artifacts into dist/<target>/.
 
     Each folder holds the artifact and an artifact.json that names it: kind, path or digest, size, contract hash.
+
+    A push sends what the registry does not have, and signs where MCP_PACK_SIGNING_KEY names a key. What it prints last
+    is what deploy --artifact takes.
     """
     from mcp_packager.pipeline.build import build as make
 
     with Shown(quiet=common.quiet) as progress:
-        reports = make(common.request(progress), output=folder)
+        reports = make(common.request(progress), output=folder, push=push)
     if common.as_json:
         output.document("build", builds=reports)
         return
@@ -40,11 +51,25 @@ def build(common: Common, *, folder: Path | None, timings: bool) -> None:
         output.data(f"{output.bold(report.target)}: {_named(report.artifact)}")
         for file in report.files:
             output.data(f"  {file}")
+        if report.pushed is not None:
+            output.data(f"  {_sent(report.pushed)}")
+            output.data(f"  {report.pushed.reference}")
         if timings:
             shares = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in report.seconds.items())
             output.data(f"  took {shares}")
         if report.untracked and not common.quiet:
             output.say(f"  took files that git does not track: {', '.join(report.untracked)}")
+
+
+def _sent(pushed: ShippedReport) -> str:
+    """What a push did, in a line."""
+    if not pushed.blobs and not pushed.documents:
+        return f"pushed {pushed.tag}: everything was there"
+    signed = "signed" if pushed.signed else "not signed"
+    return (
+        f"pushed {pushed.tag}: {pushed.blobs} blobs ({readable(pushed.bytes)}), "
+        f"{pushed.documents} documents beside it, {signed}"
+    )
 
 
 def _named(artifact: Mapping[str, Any]) -> str:
