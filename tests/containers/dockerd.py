@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,9 +15,13 @@ _SECONDS = 60.0
 
 
 class Dockerd:
-    """One daemon at one socket, ``at``. ``place`` is a folder for its data, its log and its process id."""
+    """One daemon at one socket, ``at``. ``place`` is a folder for its data, its log and its process id.
 
-    def __init__(self, place: Path, at: Path) -> None:
+    ``flags`` are more options of its command line.
+    """
+
+    def __init__(self, place: Path, at: Path, flags: Sequence[str] = ()) -> None:
+        self._flags = flags
         self._place = place
         self._socket = at
         self._process: subprocess.Popen[bytes] | None = None
@@ -34,7 +38,7 @@ class Dockerd:
         program = real_parts.PARTS["dockerd"]()
         with (self._place / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [program, *folders, "--host", self.address], stdout=log, stderr=subprocess.STDOUT
+                [program, *folders, *self._flags, "--host", self.address], stdout=log, stderr=subprocess.STDOUT
             )
         self._until_up(self._process)
 
