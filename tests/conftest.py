@@ -24,6 +24,7 @@ _MISSING = "real part missing"
 _SESSION = "MCP_PACK_TEST_SESSION"
 _FOREIGN = re.compile(r"^(AWS|AZURE|GOOGLE|GCLOUD|CLOUDSDK|KUBE|DOCKER|MCP|UV|PIP|GIT|XDG)_?")
 _KEPT = {"AWS_CA_BUNDLE", "GIT_SSL_CAINFO", "PIP_CERT", "MCP_PACK_TEST_CACHE", sampling.ALL, sampling.SEED, _SESSION}
+_KEPT |= {"MCP_PACK_TEST_KUBECONFIG", "MCP_PACK_TEST_REGISTRY"}
 _LOOPBACK = re.compile(r"^(127\.\d+\.\d+\.\d+|::1|localhost|)$")
 _GIT = """[user]
 	name = Test Person
@@ -34,7 +35,8 @@ _GIT = """[user]
 	directory = *
 """
 _count = itertools.count()
-_CONTAINERS = "tests/containers/"
+_SHARED = ("tests/containers/", "tests/cluster/")
+"""Folders whose tests share one daemon, or one cluster."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -50,7 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
-    """Give every test to whichever worker is free, but all that share a container daemon to one.
+    """Give every test to whichever worker is free, but all that share a container daemon or a cluster to one.
 
     pytest-xdist's own marker for this, `xdist_group`, changes no test's name under pytest 9 and so does nothing.
     """
@@ -59,7 +61,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 
 class _ByDaemon(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     def _split_scope(self, nodeid: str) -> str:
-        return _CONTAINERS if nodeid.startswith(_CONTAINERS) else nodeid
+        return next((folder for folder in _SHARED if nodeid.startswith(folder)), nodeid)
 
 
 def _clean_environment(session: Path) -> None:
@@ -127,29 +129,34 @@ def _own_folders(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MCP_PACK_HOME", str(place))
 
 
+@pytest.fixture(scope="session")
+def own_addresses() -> set[str]:
+    """Addresses in networks that the tests made themselves, to which this process may connect."""
+    return set()
+
+
 @pytest.fixture(autouse=True, scope="session")
-def _only_this_machine() -> Iterator[None]:
+def _only_this_machine(own_addresses: set[str]) -> Iterator[None]:
     """Refuse connections and look-ups beyond loopback in this process; children are held by CI's network namespace."""
     with pytest.MonkeyPatch.context() as patch:
         real_connect, real_lookup = socket.socket.connect, socket.getaddrinfo
 
+        def refuse_foreign(host: str) -> None:
+            if not _LOOPBACK.match(host) and host != socket.gethostname() and host not in own_addresses:
+                raise ConnectionRefusedError(f"the tests talk to this machine only, not to {host}")
+
         def connect(self: socket.socket, address: object) -> None:
             if self.family in {socket.AF_INET, socket.AF_INET6} and isinstance(address, tuple):
-                _refuse_foreign(str(address[0]))
+                refuse_foreign(str(address[0]))
             real_connect(self, address)  # type: ignore[arg-type]  # socket's own types leave the address open
 
         def lookup(host: str | bytes | None, *rest: object, **named: object) -> object:
-            _refuse_foreign(host.decode() if isinstance(host, bytes) else host or "")
+            refuse_foreign(host.decode() if isinstance(host, bytes) else host or "")
             return real_lookup(host, *rest, **named)  # type: ignore[arg-type]  # passed on as they came
 
         patch.setattr(socket.socket, "connect", connect)
         patch.setattr(socket, "getaddrinfo", lookup)
         yield
-
-
-def _refuse_foreign(host: str) -> None:
-    if not _LOOPBACK.match(host) and host != socket.gethostname():
-        raise ConnectionRefusedError(f"the tests talk to this machine only, not to {host}")
 
 
 @pytest.hookimpl(tryfirst=True)

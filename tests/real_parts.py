@@ -148,6 +148,29 @@ def go_part(name: str) -> Path:
     return found
 
 
+def cluster() -> Path:
+    """The program of a Kubernetes that can be had here: kubectl for the one that the user names, else all of ours."""
+    if not os.environ.get("MCP_PACK_TEST_KUBECONFIG"):
+        return own_cluster()
+    if not os.environ.get("MCP_PACK_TEST_REGISTRY"):
+        raise MissingPartError("MCP_PACK_TEST_REGISTRY does not say where that cluster's images are to be pushed")
+    return go_part("kubernetes")
+
+
+def own_cluster() -> Path:
+    """The program of the Kubernetes that the tests start themselves, where this machine can run one."""
+    from tests.cluster import machine
+
+    if os.environ.get("MCP_PACK_TEST_KUBECONFIG"):
+        raise MissingPartError("MCP_PACK_TEST_KUBECONFIG names another cluster, whose Pods are not to be reached")
+    lacking = machine.lacks()
+    if lacking:
+        raise MissingPartError(lacking)
+    for part in ("pause", "coredns", "metrics-server"):
+        go_part(part)
+    return go_part("kubernetes")
+
+
 def checker(name: str) -> Path:
     """A program that judges what is made, in an environment of its own that :func:`install` made."""
     found = checkers.installed(cache(), name)
@@ -192,6 +215,8 @@ PARTS: Mapping[str, Callable[[], Path]] = MappingProxyType(
         "base-image": base_image,
         "check-jsonschema": lambda: checker("check-jsonschema"),
         "checkov": lambda: checker("checkov"),
+        "cluster": cluster,
+        "coredns": lambda: go_part("coredns"),
         "cosign": lambda: go_part("cosign"),
         "docker-compose": lambda: _program("docker-compose", "install docker-compose"),
         "database-image": database_image,
@@ -200,10 +225,15 @@ PARTS: Mapping[str, Callable[[], Path]] = MappingProxyType(
         "fish": lambda: _program("fish", "install fish"),
         "git": git,
         "hadolint": lambda: checker("hadolint"),
+        "helm": lambda: go_part("helm"),
+        "kubernetes": lambda: go_part("kubernetes"),
+        "metrics-server": lambda: go_part("metrics-server"),
         "nginx": nginx,
         "node": node,
         "node-modules": node_modules,
         "node22": node22,
+        "own-cluster": own_cluster,
+        "pause": lambda: go_part("pause"),
         "podman": podman,
         "podman-compose": lambda: checker("podman-compose"),
         "postgres": postgres,
@@ -246,8 +276,12 @@ def install() -> None:
         subprocess.CalledProcessError: npm, go, uv or mmdebstrap failed; its own words are on stderr.
     """
     _install_node_packages()
-    for part in ("referrers-registry", "cosign"):
-        if missing(part) and go_parts.can_install(cache()):
+    from tests.cluster import machine
+
+    for part in go_parts.PARTS:
+        # Kubernetes takes minutes to build, which are spent where it can run.
+        wanted = part not in go_parts.CLUSTER or machine.lacks() is None
+        if wanted and missing(part) and go_parts.can_install(cache()):
             go_parts.install(cache(), part)
     for part in checkers.PACKAGES:
         if missing(part) and checkers.can_install():

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import json
 import os
 import shutil
 import subprocess
+import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -118,14 +120,30 @@ def push_foreign(address: str, minor: str) -> str:
     return _push(address, "library/foreign", "1", tar_of(minor), {"Env": ["PATH=/usr/bin"]}, "s390x")
 
 
+def push_program(address: str, repository: str, tag: str, program: Path) -> str:
+    """Put an image that holds one program, and runs it, into a registry; its digest. The program needs no library."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        entry = tarfile.TarInfo(program.name)
+        entry.mode, entry.size = 0o755, program.stat().st_size
+        with program.open("rb") as content:
+            tar.addfile(entry, content)
+    return _put(address, repository, tag, packed.getvalue(), {"Entrypoint": [f"/{program.name}"]})
+
+
 def _push(
     address: str, repository: str, tag: str, file: Path, run: Mapping[str, object], architecture: str = "amd64"
+) -> str:
+    return _put(address, repository, tag, file.read_bytes(), run, architecture)
+
+
+def _put(
+    address: str, repository: str, tag: str, raw: bytes, run: Mapping[str, object], architecture: str = "amd64"
 ) -> str:
     # Here, so that the rest needs the standard library alone: `make parts` runs it.
     from mcp_packager.image import Reference, Registry
     from mcp_packager.image.registry import MANIFEST, Blob
 
-    raw = file.read_bytes()
     packed = gzip.compress(raw, 1, mtime=0)
     config = json.dumps(
         {

@@ -1,0 +1,44 @@
+"""A Kubernetes and its registry. All tests here run in one worker and share them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster import cluster as clusters
+from tests.cluster.cluster import Cluster
+from tests.cluster.machine import NODE
+from tests.containers import bases
+
+MINOR = "{}.{}".format(*sys.version_info)
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory, own_addresses: set[str]) -> Iterator[Cluster]:
+    """The cluster of the session, with the base images in its registry. Tests take namespaces of their own in it."""
+    named = clusters.foreign()
+    if named is not None:
+        _fill(named)
+        yield named
+        return
+    own_addresses.add(NODE)
+    with clusters.running(tmp_path_factory.mktemp("cluster")) as running:
+        _fill(running)
+        yield running
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _places(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Where every ``mcp-pack`` of these tests finds cluster and base images."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KUBECONFIG", str(cluster.kubeconfig))
+        patch.setenv("MCP_PACK_REGISTRY_MIRROR", cluster.registry)
+        patch.setenv("DOCKER_CONFIG", str(tmp_path_factory.mktemp("docker-config")))
+        yield
+
+
+def _fill(cluster: Cluster) -> None:
+    bases.push(cluster.registry, MINOR)
+    bases.push_redis(cluster.registry)
