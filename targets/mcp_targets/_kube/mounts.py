@@ -20,9 +20,11 @@ OWNER_READS: Final = 0o400
 _AWS: Final = {"aws-sm", "aws-ssm"}
 
 
-def secrets_of_world(manifest: Manifest, site: Site) -> tuple[Resource, ...]:
+def secrets_of_world(manifest: Manifest, site: Site, depends: tuple[Key, ...]) -> tuple[Resource, ...]:
     """The secrets whose values the world reads at deploy and keeps in Secret objects of its own."""
-    return secret_resources(manifest, names=[name for name in manifest.secrets if _is_read(manifest, site, name)])
+    return secret_resources(
+        manifest, depends, names=[name for name in manifest.secrets if _is_read(manifest, site, name)]
+    )
 
 
 def external_secrets(manifest: Manifest, names: Names, site: Site) -> list[Object]:

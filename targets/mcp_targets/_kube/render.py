@@ -20,6 +20,7 @@ from mcp_targets._kube import services as beside
 from mcp_targets._kube.mounts import external_secrets, secrets_of_world
 from mcp_targets._kube.names import Names
 from mcp_targets._kube.network import server_policy, service_policy
+from mcp_targets._kube.patches import patched
 from mcp_targets._kube.routes import routes
 from mcp_targets._kube.settings import config_document
 from mcp_targets._kube.site import Object, Site
@@ -57,7 +58,11 @@ def resources(request: DesiredInput, site: Site) -> tuple[Resource, ...]:
     """
     made = list(objects(request, site))
     (image,) = _image(site)
-    held = (*secrets_of_world(request.manifest, site), *key_resources(config_document(request, site)))
+    space = tuple(key_of(item) for item in made if item["kind"] == "Namespace")
+    held = (
+        *secrets_of_world(request.manifest, site, space),
+        *key_resources(config_document(request, site), space),
+    )
     (running,) = (item for item in made if item["kind"] == "Deployment")
     needs = _prepared(made, image, held)
     return (
@@ -69,8 +74,13 @@ def resources(request: DesiredInput, site: Site) -> tuple[Resource, ...]:
 
 
 def objects(request: DesiredInput, site: Site) -> tuple[Object, ...]:
-    """The Kubernetes objects alone, in the order in which they are applied."""
-    return tuple(_objects(request, site))
+    """The Kubernetes objects alone, in the order in which they are applied.
+
+    Raises:
+        UserError: a patch does not fit.
+    """
+    made = _objects(request, site)
+    return patched(made, site.patches, Names(request.identity), str(request.manifest.path))
 
 
 def _objects(request: DesiredInput, site: Site) -> Iterator[Object]:
