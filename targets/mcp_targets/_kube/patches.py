@@ -52,7 +52,7 @@ def patched(objects: Iterable[Object], patches: Iterable[Patch], names: Names, f
             touched[index] = where
     problems += [found for index, where in touched.items() for found in _invalid(result[index], where)]
     if problems:
-        raise UserError(*problems)
+        raise UserError(problems)
     return tuple(result)
 
 

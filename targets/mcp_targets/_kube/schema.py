@@ -71,7 +71,7 @@ def _object(value: Any, model: str, path: str, explained: str) -> Iterator[Fault
     if not isinstance(value, Mapping):
         yield Fault(path or "it", "is not an object", explained)
         return
-    made = vars(models)[model]
+    made = getattr(models, model)  # the client loads each of its models when it is first asked for
     names = {spelled: name for name, spelled in made.attribute_map.items()}
     for key, item in value.items():
         here = f"{path}.{key}" if path else key
