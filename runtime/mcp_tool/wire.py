@@ -5,13 +5,17 @@ Everything is in wire form: camelCase keys, JSON values. `InProcess` implements 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from mcp_tool.principal import Principal
 from mcp_tool.record import Record
 
 MODERN = "2026-07-28"
 """First protocol version in which a call asks its client by returning questions."""
+
+HANDSHAKE: Final = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
+"""The versions that begin with a handshake, oldest first. Held against the SDK's own list by the tests: it is known
+here too so that a request can be told apart without importing the SDK."""
 
 
 class Caller(Protocol):

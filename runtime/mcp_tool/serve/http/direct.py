@@ -1,42 +1,33 @@
 """The short way of a plain request over HTTP, past the SDK's transport: calls to the seam, questions to the contract.
 
 The SDK makes a task group, a connection and several streams for every request; a plain one needs none of them. Its
-answer is the SDK's to the byte (`tests/serve/test_direct.py` holds the two against each other), made with the SDK's
-own schemas, and whatever is not plain goes to the SDK's application unread.
+answer is the SDK's to the byte (`tests/serve/test_direct.py` holds the two against each other), and whatever is not
+plain goes to the SDK's application unread. Nothing here imports the SDK before something is asked for that only the
+SDK knows: where a process starts for one call, that import would be most of the time.
 """
 
-import functools
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
-import mcp_types as types
 import pydantic_core
-from mcp.server.connection import allowed_log_levels
-from mcp.server.context import ServerRequestContext
-from mcp.server.lowlevel import Server
-from mcp.server.request_state import RequestStateBoundary
-from mcp.server.runner import modern_error_data
-from mcp.server.subscriptions import SubscriptionBus
-from mcp.shared.exceptions import MCPError, NoBackChannelError
-from mcp.shared.inbound import ERROR_CODE_HTTP_STATUS
-from mcp.shared.subscriptions import event_from_wire
-from mcp_types import methods
-from pydantic import BaseModel, ValidationError
-from starlette.datastructures import Headers
-from starlette.requests import Request
 
 from mcp_tool.errors import RpcError
 from mcp_tool.principal import Principal
 from mcp_tool.record import KEY, Record
-from mcp_tool.serve.http import noting, plain
-from mcp_tool.serve.http.plain import Plain
+from mcp_tool.serve.http import noting, plain, shapes
+from mcp_tool.serve.http.passing import LEVELS, LogLevel, without_credentials
+from mcp_tool.serve.http.plain import Greeted, Plain
 from mcp_tool.serve.http.reply import Reply
 from mcp_tool.serve.http.shell import Application, Receive, Scope, Send
-from mcp_tool.serve.sdk.exchange import LogLevel, without_credentials
-from mcp_tool.wire import MODERN, Wire
+from mcp_tool.wire import HANDSHAKE, MODERN, Wire
+
+if TYPE_CHECKING:
+    from mcp.server.request_state import RequestStateBoundary
+    from mcp.server.subscriptions import SubscriptionBus
+    from pydantic import BaseModel
 
 logger = logging.getLogger("mcp_tool.serve")
 
@@ -44,9 +35,25 @@ Answer = Callable[[str, Mapping[str, Any], Wire], Awaitable[dict[str, Any]]]
 """The seam: a tool's name, its arguments and the request; the result in wire form."""
 
 _INTERNAL_ERROR: Final = -32603
-_SENDER: Final = "io.modelcontextprotocol/clientInfo"
 _STAMP: Final = "io.modelcontextprotocol/serverInfo"
 _COMPACT: Final = json.JSONEncoder(separators=(",", ":"))
+_LOGGED: Final = "io.modelcontextprotocol/logLevel"
+_NOTHING: Final = ((b"content-type", b"application/json"), (b"content-length", b"0"))
+
+
+@dataclass(frozen=True)
+class Behind:
+    """The SDK's side of a server: what everything goes to that is not plain.
+
+    Attributes:
+        inner: The SDK's application.
+        boundary: Seals what a call leaves for its next round.
+        bus: Carries what subscribers are told.
+    """
+
+    inner: Application
+    boundary: "RequestStateBoundary"
+    bus: "SubscriptionBus"
 
 
 @dataclass(frozen=True)
@@ -54,50 +61,56 @@ class Direct:
     """The ASGI application in front of the SDK's.
 
     Attributes:
-        inner: The SDK's application.
         path: Where the endpoint is.
         tools: The tools that may be called this way: those whose headers need no comparison with their arguments.
         answer: The seam.
-        server: The SDK's server; it says who it is, and its schemas are kept.
-        boundary: Seals what a call leaves for its next round.
-        bus: Carries what subscribers are told.
         log_level: What older clients asked to hear.
         ready: The answers that the contract holds, as `ready` made them.
+        stamp: Who the server is, as results of the newer era say it.
+        behind: Gives the SDK's side; where it is not there yet, it is loaded now.
     """
 
-    inner: Application
     path: str
     tools: frozenset[str]
     answer: Answer
-    server: Server[Any]
-    boundary: RequestStateBoundary
-    bus: SubscriptionBus
     log_level: LogLevel
     ready: "Ready"
-
-    @functools.cached_property
-    def _stamp(self) -> Mapping[str, Any]:
-        return self.server.server_info_stamp  # a deep copy with every access
+    stamp: Mapping[str, Any]
+    behind: Callable[[], Awaitable[Behind]]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a plain call; hand everything else on."""
+        """Answer a plain request; hand everything else on."""
         headers = plain.head(scope["headers"]) if scope["path"] == self.path and scope["method"] == "POST" else None
         if headers is None:
-            await self.inner(scope, receive, send)
+            await (await self.behind()).inner(scope, receive, send)
             return
         first = await receive()
         if first["type"] == "http.request" and not first.get("more_body"):
             found = plain.read(headers, first.get("body", b""), self.tools)
-            if found is not None and found.method == plain.CALL:
-                async with Reply(receive, send) as reply:
-                    await self._answer(found, scope, reply)
+            if found is not None and await self._answered(found, scope, receive, send):
                 return
-            if found is not None and (result := self.ready.get((found.modern, found.method))) is not None:
-                _note(_record(scope), found).outcome = "ok"
-                identity = _json(found.request_id, modern=found.modern)
-                await Reply(receive, send).end(200, f'{{"jsonrpc":"2.0","id":{identity},"result":{result}}}')
-                return
-        await self.inner(scope, _again(first, receive), send)
+        await (await self.behind()).inner(scope, _again(first, receive), send)
+
+    async def _answered(self, found: Plain | Greeted, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Whether a plain request is answered now; False, and nothing done, where the contract has no answer to it."""
+        if isinstance(found, Greeted):
+            record = _record(scope)
+            noting.note(record, plain.INITIALIZED, found.version or record.protocol, "")
+            record.outcome = "ok"
+            await send({"type": "http.response.start", "status": 202, "headers": _NOTHING})
+            await send({"type": "http.response.body", "body": b""})
+            return True
+        if found.method == plain.CALL:
+            async with Reply(receive, send) as reply:
+                await self._answer(found, scope, reply)
+            return True
+        result = self.ready.get((found.version, found.method))
+        if result is None:
+            return False
+        _note(_record(scope), found).outcome = "ok"
+        identity = _json(found.request_id, modern=found.modern)
+        await Reply(receive, send).end(200, f'{{"jsonrpc":"2.0","id":{identity},"result":{result}}}')
+        return True
 
     async def _answer(self, call: Plain, scope: Scope, reply: Reply) -> None:
         line = _Line(self, call, scope, reply)
@@ -105,31 +118,30 @@ class Direct:
         try:
             result = await self.answer(call.name, call.arguments, line)
             result = await self._shaped(call, scope, result)
-        except RpcError as error:
-            await _fail(call, line, MCPError(code=error.code, message=error.message, data=error.data).error)
         except Exception as error:  # noqa: BLE001 - as the SDK does: whatever it is, the client learns only that
-            await _fail(call, line, modern_error_data(error))
+            await _fail(call, line, error)
         else:
             line.record.outcome = line.record.outcome or "ok"
-            await reply.end(200, _text(call, types.JSONRPCResponse(jsonrpc="2.0", id=call.request_id, result=result)))
+            await reply.end(200, _message(call, {"id": call.request_id, "result": result}))
 
     async def _shaped(self, call: Plain, scope: Scope, result: dict[str, Any]) -> dict[str, Any]:
         """A result as it goes to the wire: checked and ordered by the protocol's schema, stamped, sealed."""
         if call.modern:
             result = {"resultType": "complete", **result}
-        try:
-            shaped = methods.serialize_server_result(plain.CALL, call.version, result)
-        except ValidationError:
-            logger.exception("handler for %r returned an invalid result", plain.CALL)
-            raise MCPError(code=_INTERNAL_ERROR, message="Handler returned an invalid result") from None
+        shaped = shapes.result(result, modern=call.modern)
+        if shaped is None:
+            shaped = _shaped_by_sdk(call, result)
         if not call.modern:
             return shaped
         meta = shaped.get("_meta") or {}
         if meta.get(_STAMP) is None:
-            shaped["_meta"] = {**meta, _STAMP: self._stamp}
+            shaped["_meta"] = {**meta, _STAMP: self.stamp}
         return await self._sealed(call, scope, shaped) if shaped.get("requestState") is not None else shaped
 
     async def _sealed(self, call: Plain, scope: Scope, shaped: dict[str, Any]) -> dict[str, Any]:
+        from mcp.server.context import ServerRequestContext
+        from starlette.requests import Request
+
         async def given(context: object) -> dict[str, Any]:  # noqa: ARG001 - the SDK calls it so
             return shaped
 
@@ -142,12 +154,12 @@ class Direct:
             request_id=call.request_id,
             request=Request(scope),
         )
-        sealed = await self.boundary(context, given)
+        sealed = await (await self.behind()).boundary(context, given)
         return cast("dict[str, Any]", sealed)
 
 
-Ready = Mapping[tuple[bool, str], str]
-"""Results as JSON, by whether the era is the newer one, and method."""
+Ready = Mapping[tuple[str, str], str]
+"""Results as JSON, by the protocol version that the request is served at, and method."""
 
 
 def ready(contract: Mapping[str, Any], *, listen: bool) -> Ready:
@@ -160,12 +172,20 @@ def ready(contract: Mapping[str, Any], *, listen: bool) -> Ready:
     modern, legacy = dict(contract["answers"][MODERN]), contract["answers"]["legacy"]
     if not listen:
         modern["server/discover"] = modern["server/discover without listen"]
-    eras = ((True, modern), (False, legacy))
-    return {
-        (era, method): _json(answers[method], modern=era)
-        for era, answers in eras
-        for method in plain.ASKED & answers.keys()
-    }
+    found = {(MODERN, method): _json(modern[method], modern=True) for method in plain.ASKED & modern.keys()}
+    for method in plain.ASKED & legacy.keys():
+        found |= dict.fromkeys(((version, method) for version in HANDSHAKE), _json(legacy[method], modern=False))
+    for version in HANDSHAKE:
+        found[version, plain.PING] = "{}"
+        greeting = {**legacy[plain.INITIALIZE], "protocolVersion": version}
+        found[version, plain.INITIALIZE] = _json(greeting, modern=False)
+    return found
+
+
+def stamp(contract: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Who the server is, as it stands on every answer of the newer era."""
+    found: Mapping[str, Any] = contract["answers"][MODERN]["tools/list"]["_meta"][_STAMP]
+    return found
 
 
 def _json(value: Any, *, modern: bool) -> str:
@@ -179,7 +199,7 @@ def _record(scope: Scope) -> Record:
 
 
 def _note(record: Record, request: Plain) -> Record:
-    noting.note(record, request.method, request.version, noting.named(request.meta.get(_SENDER)))
+    noting.note(record, request.method, request.version, noting.named(request.client))
     record.follow_meta(request.meta)
     return record
 
@@ -193,14 +213,39 @@ def _again(first: Any, receive: Receive) -> Receive:
     return again
 
 
-async def _fail(call: Plain, line: "_Line", error: types.ErrorData) -> None:
+def _shaped_by_sdk(call: Plain, result: dict[str, Any]) -> dict[str, Any]:
+    from mcp.shared.exceptions import MCPError
+    from mcp_types import methods
+
+    try:
+        return methods.serialize_server_result(plain.CALL, call.version, result)
+    except ValueError:  # pydantic's error is one
+        logger.exception("handler for %r returned an invalid result", plain.CALL)
+        raise MCPError(code=_INTERNAL_ERROR, message="Handler returned an invalid result") from None
+
+
+async def _fail(call: Plain, line: "_Line", failure: Exception) -> None:
+    import mcp_types as types
+    from mcp.server.runner import modern_error_data
+    from mcp.shared.exceptions import MCPError
+    from mcp.shared.inbound import ERROR_CODE_HTTP_STATUS
+
+    if isinstance(failure, RpcError):
+        error = MCPError(code=failure.code, message=failure.message, data=failure.data).error
+    else:
+        error = modern_error_data(failure)
     noting.failed(line.record, error.code)
     status = ERROR_CODE_HTTP_STATUS.get(error.code, 200) if call.modern else 200
     await line.reply.end(status, _text(call, types.JSONRPCError(jsonrpc="2.0", id=call.request_id, error=error)))
 
 
-def _text(call: Plain, message: BaseModel) -> str:
-    """A message as the SDK writes it in this era."""
+def _message(call: Plain, content: Mapping[str, Any]) -> str:
+    """A JSON-RPC message as the SDK writes it in this era, of parts that its schema has nothing to say to."""
+    return _json({"jsonrpc": "2.0", **content}, modern=call.modern)
+
+
+def _text(call: Plain, message: "BaseModel") -> str:
+    """A message of the SDK as it writes it in this era."""
     if not call.modern:
         return message.model_dump_json(by_alias=True, exclude_unset=True)
     return _COMPACT.encode(message.model_dump(mode="json", by_alias=True, exclude_none=True))
@@ -224,13 +269,17 @@ class _Line:
 
     @property
     def headers(self) -> Mapping[str, str]:
+        from starlette.datastructures import Headers
+
         return Headers(raw=without_credentials(self._scope["headers"]))
 
     @property
     def client_capabilities(self) -> Mapping[str, Any]:
         declared = self._call.meta.get("io.modelcontextprotocol/clientCapabilities") if self._call.modern else None
-        if declared is None:
+        if not declared:
             return {}
+        import mcp_types as types
+
         known = types.ClientCapabilities.model_validate(declared, by_name=False)
         return known.model_dump(by_alias=True, mode="json", exclude_none=True)
 
@@ -242,26 +291,31 @@ class _Line:
         await self._notify("notifications/progress", {key: value for key, value in told.items() if value is not None})
 
     async def log(self, level: str, data: Any, logger: str | None = None) -> None:
-        if level not in allowed_log_levels(self.protocol_version, self._call.meta):
+        # The newer era's clients say with each call which levels they want to hear; without a word, none.
+        wanted = self._call.meta.get(_LOGGED) if self._call.modern else self._direct.log_level.level
+        if level not in LEVELS or wanted not in LEVELS or LEVELS.index(level) < LEVELS.index(wanted):
             return
-        if not self._call.modern and not self._direct.log_level.lets_through(level):
-            return
+        import mcp_types as types
+
         params = types.LoggingMessageNotificationParams.model_validate({"level": level, "data": data, "logger": logger})
         await self._notify("notifications/message", params.model_dump(by_alias=True, mode="json", exclude_none=True))
 
     async def ask(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - there is nobody to ask
+        from mcp.shared.exceptions import NoBackChannelError
+
         raise NoBackChannelError(method)
 
     async def notify(self, method: str, params: Mapping[str, Any] | None = None) -> None:
+        from mcp.shared.subscriptions import event_from_wire
+
         event = event_from_wire(method, dict(params or {}))
         if event is None:
             msg = f"no such event: {method} {json.dumps(dict(params or {}))}"
             raise ValueError(msg)
-        await self._direct.bus.publish(event)
+        await (await self._direct.behind()).bus.publish(event)
 
     async def _notify(self, method: str, params: dict[str, Any]) -> None:
-        message = types.JSONRPCNotification(jsonrpc="2.0", method=method, params=params)
-        await self.reply.event(_text(self._call, message))
+        await self.reply.event(_message(self._call, {"method": method, "params": params}))
 
 
-__all__ = ["Answer", "Direct", "ready"]
+__all__ = ["Answer", "Behind", "Direct", "ready", "stamp"]

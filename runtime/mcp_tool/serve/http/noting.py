@@ -5,20 +5,17 @@ The names of methods are the specification's, so that nothing a client made up b
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
-
-from mcp.server.context import ServerRequestContext
-from mcp.server.lowlevel import Server
-from mcp.shared.exceptions import MCPError
-from mcp_types.methods import SPEC_CLIENT_METHODS, SPEC_CLIENT_NOTIFICATION_METHODS
-from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERSION
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from typing import TYPE_CHECKING, Any, Final
 
 from mcp_tool.record import CURRENT, KEY, Record
-from mcp_tool.serve.sdk.exchange import record_of
+from mcp_tool.wire import HANDSHAKE
 
-Context = ServerRequestContext[Any, Any]
-Handler = Callable[[Context, Any], Awaitable[Any]]
+if TYPE_CHECKING:
+    from mcp.server.context import ServerRequestContext
+    from mcp.server.lowlevel import Server
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+Handler = Callable[["ServerRequestContext[Any, Any]", Any], Awaitable[Any]]
 
 _INTERNAL_ERROR: Final = -32603
 
@@ -29,8 +26,10 @@ _PEEKED: Final = 16 * 1024
 """Bytes of a body that is read for its method alone. What is noted this way is short: a greeting, a notification."""
 
 
-def noted(server: Server[Any]) -> None:
+def noted(server: "Server[Any]") -> None:
     """Have every handler of a server fill the record of the request it serves."""
+    from mcp_types.methods import SPEC_CLIENT_METHODS
+
     for method in SPEC_CLIENT_METHODS - {"initialize"}:
         entry = server.get_request_handler(method)
         if entry is not None:
@@ -38,7 +37,11 @@ def noted(server: Server[Any]) -> None:
 
 
 def _noting(method: str, handler: Handler) -> Handler:
-    async def noting(context: Context, params: Any) -> Any:
+    from mcp.shared.exceptions import MCPError
+
+    from mcp_tool.serve.sdk.exchange import record_of
+
+    async def noting(context: "ServerRequestContext[Any, Any]", params: Any) -> Any:
         record = record_of(context)
         known = context.session.client_params
         info = known.client_info if known is not None else None
@@ -92,17 +95,17 @@ class Greetings:
     The shell hands on a body in one piece. A newer client names the method in a header, so that its body is not read.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: "ASGIApp") -> None:
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Look at the body as it goes by."""
         record = scope.get(KEY)
         if scope["type"] != "http" or record is None:
             await self._app(scope, receive, send)
             return
 
-        async def looking() -> Message:
+        async def looking() -> "Message":
             message = await receive()
             body = message.get("body", b"")
             if len(body) <= _PEEKED and (b'"initialize"' in body or b'"notifications/' in body):
@@ -113,10 +116,12 @@ class Greetings:
 
 
 def _peek(record: Record, body: bytes) -> None:
+    from mcp_types.methods import SPEC_CLIENT_NOTIFICATION_METHODS
+
     try:
         match json.loads(body):
             case {"method": "initialize", "params": {"clientInfo": dict() as info, "protocolVersion": str() as asked}}:
-                served = asked if asked in HANDSHAKE_PROTOCOL_VERSIONS else LATEST_HANDSHAKE_VERSION
+                served = asked if asked in HANDSHAKE else HANDSHAKE[-1]
                 note(record, "initialize", served, named(info))
             case {"method": str() as method} if method in SPEC_CLIENT_NOTIFICATION_METHODS:
                 note(record, method, record.protocol, "")

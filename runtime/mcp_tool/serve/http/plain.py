@@ -2,7 +2,8 @@
 
 Plain is a tool call, or a question whose answer the contract holds, when there is nothing about it to decide: every
 header that routes it stands there once and agrees with the body, the body holds what every client sends and nothing
-else, and the SDK's own schema accepts it. All else, the wrong and the rare, is for the SDK's application to judge.
+else, and the SDK's own schema accepts it, asked only where there is a doubt. All else, the wrong and the rare, is for
+the SDK's application to judge.
 """
 
 import json
@@ -12,12 +13,18 @@ from functools import lru_cache
 from typing import Any, Final
 
 import pydantic_core
-from mcp_types import DEFAULT_NEGOTIATED_VERSION, methods
-from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 
+from mcp_tool.serve.http import shapes
 from mcp_tool.serve.http.gates import Headers
+from mcp_tool.wire import HANDSHAKE, MODERN
 
 CALL: Final = "tools/call"
+INITIALIZE: Final = "initialize"
+PING: Final = "ping"
+INITIALIZED: Final = "notifications/initialized"
+NEGOTIATED: Final = "2025-03-26"
+"""What a client of the older era that names no version is served at (specification 2025-06-18, transports)."""
+
 ASKED: Final = frozenset(
     {"tools/list", "resources/list", "resources/templates/list", "prompts/list", "server/discover"}
 )
@@ -27,10 +34,12 @@ _METHODS: Final = frozenset(method.encode() for method in {CALL, *ASKED})
 _ENVELOPE: Final = frozenset({"jsonrpc", "id", "method", "params"})
 _PARAMS: Final = frozenset({"name", "arguments", "_meta"})
 _VERSION: Final = "io.modelcontextprotocol/protocolVersion"
-_MODERN: Final = {version.encode(): version for version in MODERN_PROTOCOL_VERSIONS}
+_INFO: Final = "io.modelcontextprotocol/clientInfo"
+_GREETING: Final = frozenset({"protocolVersion", "capabilities", "clientInfo"})
+_MODERN: Final = {MODERN.encode(): MODERN}
 _LEGACY: Final[Mapping[bytes | None, str]] = {
-    None: DEFAULT_NEGOTIATED_VERSION,
-    **{version.encode(): version for version in HANDSHAKE_PROTOCOL_VERSIONS},
+    None: NEGOTIATED,
+    **{version.encode(): version for version in HANDSHAKE},
 }
 
 
@@ -39,10 +48,11 @@ class Plain:
     """A request that the SDK would hand to its handler as it stands.
 
     Attributes:
-        version: The protocol version it is served at.
+        version: The protocol version it is served at; what a greeting comes to.
         modern: Whether that is one without sessions, whose requests carry their own envelope.
-        method: `CALL` or one of `ASKED`.
+        method: `CALL`, one of `ASKED`, or of older clients `INITIALIZE` or `PING`.
         params: As they came; `name` and `arguments` of a call and `meta` are parts of them.
+        client: What the client calls itself: name and version, as far as it says so.
     """
 
     version: str
@@ -53,6 +63,18 @@ class Plain:
     meta: Mapping[str, Any]
     name: str
     arguments: Mapping[str, Any]
+    client: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class Greeted:
+    """What an older client says when it has read the answer to its greeting; nobody waits for an answer to it.
+
+    Attributes:
+        version: The version that the request names; empty where it names none.
+    """
+
+    version: str
 
 
 def head(raw: Sequence[tuple[bytes, bytes]]) -> Headers | None:
@@ -74,7 +96,7 @@ def head(raw: Sequence[tuple[bytes, bytes]]) -> Headers | None:
     return None if any(name.startswith(b"mcp-param-") for name in headers) else headers
 
 
-def read(headers: Headers, body: bytes, tools: Container[str]) -> Plain | None:
+def read(headers: Headers, body: bytes, tools: Container[str]) -> Plain | Greeted | None:
     """The request in a body, if it is a plain one.
 
     Args:
@@ -90,14 +112,51 @@ def read(headers: Headers, body: bytes, tools: Container[str]) -> Plain | None:
     except (ValueError, RecursionError):
         return None
     served = _MODERN[version] if modern and version is not None else _LEGACY[version]
+    if not modern and (greeting := _greeting(document, headers)) is not None:
+        return greeting
     found = _plain(document, served, tools, modern=modern)
     if found is None or (modern and not _agrees(headers, found)):
         return None
+    return found if shapes.request_fits(found.params, modern=modern) or _sdk_takes(found) else None
+
+
+def _sdk_takes(found: Plain) -> bool:
+    from mcp_types import methods
+
     try:
-        methods.validate_client_request(found.method, served, found.params)
+        methods.validate_client_request(found.method, found.version, found.params)
     except (ValueError, KeyError):  # pydantic's error is a ValueError
-        return None
-    return found
+        return False
+    return True
+
+
+def _greeting(document: Any, headers: Headers) -> Plain | Greeted | None:
+    """What an older client says first, if it says nothing unusual."""
+    match document:
+        case {"jsonrpc": "2.0", "method": "notifications/initialized", **rest} if not rest or rest == {"params": {}}:
+            return Greeted(headers.get(b"mcp-protocol-version", b"").decode())
+        case {"jsonrpc": "2.0", "id": str() | int() as identity, "method": "ping", **rest}:
+            fits = not isinstance(identity, bool) and (not rest or rest == {"params": {}})
+            version = _LEGACY[headers.get(b"mcp-protocol-version")]
+            return Plain(version, False, identity, PING, None, {}, "", {}) if fits else None  # noqa: FBT003 - which era
+        case {
+            "jsonrpc": "2.0",
+            "id": str() | int() as identity,
+            "method": "initialize",
+            "params": {"protocolVersion": str() as asked, "capabilities": declared, "clientInfo": info} as params,
+            **rest,
+        }:
+            known = not rest and params.keys() == _GREETING and not isinstance(identity, bool)
+            if not (known and shapes.is_text(asked) and shapes.capabilities_fit(declared)):
+                return None
+            version = asked if asked in HANDSHAKE else HANDSHAKE[-1]
+            return _introduced(version, identity, params, info) if shapes.names_itself(info) else None
+        case _:
+            return None
+
+
+def _introduced(version: str, identity: str | int, params: Mapping[str, Any], info: object) -> Plain:
+    return Plain(version, False, identity, INITIALIZE, params, {}, "", {}, info)  # noqa: FBT003 - which era
 
 
 def _plain(document: Any, served: str, tools: Container[str], *, modern: bool) -> Plain | None:
@@ -117,7 +176,7 @@ def _plain(document: Any, served: str, tools: Container[str], *, modern: bool) -
         fits = name in tools and given.keys() <= _PARAMS
     else:
         fits = method in ASKED and given.keys() <= {"_meta"}
-    return Plain(served, modern, identity, method, params, meta, name, arguments) if fits else None
+    return Plain(served, modern, identity, method, params, meta, name, arguments, meta.get(_INFO)) if fits else None
 
 
 def _agrees(headers: Headers, found: Plain) -> bool:

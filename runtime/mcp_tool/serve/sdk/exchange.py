@@ -1,7 +1,7 @@
 """One request as the author's side sees it: the runtime's `Wire` over the SDK's request context."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,38 +19,13 @@ from starlette.requests import HTTPConnection
 
 from mcp_tool.principal import Principal
 from mcp_tool.record import CURRENT, KEY, ON_STDIO, Record
+from mcp_tool.serve.http.passing import LogLevel, without_credentials
 
 _ASKING: Final[Mapping[str, tuple[type[BaseModel], type[BaseModel]]]] = {
     "elicitation/create": (types.ElicitRequest, types.ElicitResult),
     "sampling/createMessage": (types.CreateMessageRequest, types.CreateMessageResult),
     "roots/list": (types.ListRootsRequest, types.ListRootsResult),
 }
-
-CREDENTIALS: Final = frozenset(
-    {
-        b"authorization",
-        b"proxy-authorization",
-        b"cookie",
-        b"x-amz-security-token",  # of a request that is signed for AWS
-        b"x-amzn-oidc-accesstoken",  # both from a load balancer of AWS that has signed the user in
-        b"x-amzn-oidc-data",
-        b"x-forwarded-access-token",  # from oauth2-proxy
-    }
-)
-"""Headers by which the caller proves itself to this server: no author's code gets what it could pass on."""
-
-_LEVELS: Final = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
-
-
-@dataclass
-class LogLevel:
-    """What `logging/setLevel` last asked for; it lasts as long as the process, so on stdio as long as the client."""
-
-    level: str = "debug"
-
-    def lets_through(self, level: str) -> bool:
-        """Whether a message of that level is wanted."""
-        return _LEVELS.index(level) >= _LEVELS.index(self.level)
 
 
 def record_of(context: ServerRequestContext[Any, Any]) -> Record:
@@ -63,11 +38,6 @@ def record_of(context: ServerRequestContext[Any, Any]) -> Record:
 def _on_stdio(identity: str | int | None) -> Record | None:
     """What the stdio transport notes of a request; a notification has only what is noted of it here."""
     return CURRENT.get() or (ON_STDIO.get(identity) if identity is not None else None)
-
-
-def without_credentials(raw: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """The headers of an ASGI scope without those by which the caller proves itself."""
-    return [(name, value) for name, value in raw if name not in CREDENTIALS]
 
 
 def caller(context: ServerRequestContext[Any, Any]) -> str | None:

@@ -22,13 +22,14 @@ from starlette.applications import Starlette
 
 from mcp_tool.config import Config, Serve
 from mcp_tool.errors import RpcError
-from mcp_tool.serve.http.direct import Answer, Direct, ready
+from mcp_tool.serve.http.direct import Answer, Behind, Direct, ready, stamp
 from mcp_tool.serve.http.noting import Greetings, noted
+from mcp_tool.serve.http.passing import LogLevel
 from mcp_tool.serve.http.shell import Application
 from mcp_tool.serve.observe.calls import Calls
 from mcp_tool.serve.problem import StartProblem
 from mcp_tool.serve.sdk import events
-from mcp_tool.serve.sdk.exchange import Exchange, LogLevel, caller, record_of
+from mcp_tool.serve.sdk.exchange import Exchange, caller, record_of
 from mcp_tool.serve.served import Served
 from mcp_tool.wire import MODERN, Wire
 
@@ -72,8 +73,13 @@ def serve_app(app: "App", tool: Mapping[str, Any], contract: Mapping[str, Any], 
     def shortened(inner: Application) -> Application:
         if config.telemetry is not None:
             return inner  # the SDK's spans are wanted
+        there = Behind(inner, boundary, bus)
+
+        async def behind() -> Behind:
+            return there
+
         kept = ready(contract, listen=config.serve.listen)
-        return Direct(inner, config.serve.path, _plain(contract), answer, server, boundary, bus, log_level, kept)
+        return Direct(config.serve.path, _plain(contract), answer, log_level, kept, stamp(contract), behind)
 
     @contextlib.asynccontextmanager
     async def running() -> AsyncIterator[None]:

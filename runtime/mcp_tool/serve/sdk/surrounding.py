@@ -24,9 +24,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from mcp_tool import results
 from mcp_tool.record import CURRENT
 from mcp_tool.running import LOSABLE, THREADS
+from mcp_tool.serve.http.passing import LogLevel, without_credentials
 from mcp_tool.serve.observe.calls import Calls
 from mcp_tool.serve.sdk import pushed
-from mcp_tool.serve.sdk.exchange import Exchange, LogLevel, record_of, without_credentials
+from mcp_tool.serve.sdk.exchange import Exchange, record_of
 
 Context = ServerRequestContext[Any, Any]
 Handler = Callable[[Context, Any], Awaitable[Any]]
