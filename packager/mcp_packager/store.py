@@ -70,6 +70,26 @@ def default_root() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "mcp-pack"
 
 
+_trusting: list[None] = []
+_trusted: dict[Path, Stored] = {}
+
+
+@contextlib.contextmanager
+def trusting() -> Iterator[None]:
+    """Let an entry that was found whole count as whole from then on, in this process, as long as this is open.
+
+    For commands about many projects, which share nearly all of their entries. No pruning takes what was used within
+    the last hour.
+    """
+    _trusting.append(None)
+    try:
+        yield
+    finally:
+        _trusting.pop()
+        if not _trusting:
+            _trusted.clear()
+
+
 class Store:
     """The store below one folder. Safe to share between threads and processes."""
 
@@ -79,6 +99,8 @@ class Store:
     def find(self, kind: str, key: str, *, deep: bool = False) -> Stored | None:
         """The entry, if it is there and whole. ``deep`` reads every file and compares its SHA-256."""
         folder = self._folder(kind, key)
+        if not deep and (known := _trusted.get(folder)):
+            return known
         if not folder.is_dir():
             return None
         with self._guard(), locked(self.root / "lock", shared=True):
@@ -86,6 +108,8 @@ class Store:
             if entry is None or not _whole(entry, deep=deep):
                 return None
             _stamp(folder / _INDEX)
+        if _trusting:
+            _trusted[folder] = entry
         return entry
 
     def folder(self, kind: str, key: str, make: Callable[[Path], Iterable[StoredFile]]) -> Stored:

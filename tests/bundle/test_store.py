@@ -16,7 +16,7 @@ import pytest
 
 from mcp_packager.errors import WorldError
 from mcp_packager.files import link_or_copy
-from mcp_packager.store import EPOCH, Store, StoredFile, default_root, write_file
+from mcp_packager.store import EPOCH, Store, StoredFile, default_root, trusting, write_file
 
 KEY = "ab" * 32
 DAY = 86400.0
@@ -221,3 +221,14 @@ def test_the_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert default_root() == tmp_path / ".cache" / "mcp-pack"
+
+
+def test_what_was_found_whole_is_not_looked_at_again_while_a_command_trusts(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    made = store.folder("kind", "key", lambda folder: [write_file(folder, "a", b"1")])
+    with trusting():
+        assert store.find("kind", "key") == made
+        (made.folder / "a").unlink()
+        assert store.find("kind", "key") == made
+        assert store.find("kind", "key", deep=True) is None
+    assert store.find("kind", "key") is None

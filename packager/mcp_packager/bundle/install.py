@@ -16,12 +16,15 @@ import stat
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from mcp_packager.bundle.entries import Entry, Stored, WheelMember
 from mcp_packager.errors import Problem, UserError
 from mcp_packager.lock import Wheel
 from mcp_packager.store import Store, StoredFile, write_file
+from mcp_packager.store import Stored as StoredEntry
 
 KIND = "unpacked"
 _LAYOUT = "1"
@@ -46,6 +49,28 @@ def unpacked(wheel: Wheel, store: Store) -> tuple[Entry, ...]:
     """
     key = hashlib.sha256(f"{_LAYOUT}\0{wheel.sha256}".encode()).hexdigest()
     entry = store.folder(KIND, key, lambda folder: _unpack(wheel, folder))
+    return _listed(_Listed(wheel, entry))
+
+
+class _Listed(NamedTuple):
+    """A wheel and its entry in the store, told apart by where both lie: what lies there never changes."""
+
+    wheel: Wheel
+    entry: StoredEntry
+
+    def __hash__(self) -> int:
+        return hash((self.wheel.path, self.entry.folder))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Listed) and (self.wheel.path, self.entry.folder) == (
+            other.wheel.path,
+            other.entry.folder,
+        )
+
+
+@lru_cache(maxsize=512)
+def _listed(found: _Listed) -> tuple[Entry, ...]:
+    wheel, entry = found
     moved: dict[str, str | None] = {}
     if any(file.path == _MEMBERS for file in entry.files):
         moved = json.loads((entry.folder / _MEMBERS).read_bytes())

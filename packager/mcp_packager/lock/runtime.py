@@ -7,10 +7,11 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import io
+import os
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,10 +104,26 @@ def _members() -> dict[str, bytes]:
     if spec is None or spec.origin is None:
         raise _missing()
     root = Path(spec.origin).parent
+    files = tuple(sorted(_files(str(root))))
+    return _wheel_of(str(root), files)
+
+
+def _files(folder: str) -> Iterator[tuple[str, int, int]]:
+    """Every source file with its time and size, which tell whether it changed since it was read."""
+    for item in os.scandir(folder):
+        if item.is_dir(follow_symlinks=False):
+            if item.name != "__pycache__":
+                yield from _files(item.path)
+        elif item.is_file() and not item.name.endswith((".pyc", ".pyo")):
+            state = item.stat()
+            yield item.path, state.st_mtime_ns, state.st_size
+
+
+@lru_cache(maxsize=2)
+def _wheel_of(root: str, files: tuple[tuple[str, int, int], ...]) -> dict[str, bytes]:
     found = {
-        f"{PACKAGE}/{path.relative_to(root).as_posix()}": path.read_bytes()
-        for path in root.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts and path.suffix not in {".pyc", ".pyo"}
+        f"{PACKAGE}/{path.removeprefix(root).lstrip(os.sep).replace(os.sep, '/')}": Path(path).read_bytes()
+        for path, _, _ in files
     }
     info = f"mcp_tool_runtime-{facts().version}.dist-info"
     found[f"{info}/METADATA"] = _metadata(facts()).encode()
