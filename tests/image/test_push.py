@@ -71,7 +71,7 @@ def test_what_was_pushed_holds_with_its_key_and_fails_with_another(pack: Pack, m
 
 def test_a_layout_is_read_back_as_it_was_written(pack: Pack, mirror: str) -> None:
     done = push(pack, f"{mirror}/team/read")
-    found = read_layout(Path(done.document["folder"]) / "image")
+    found = read_layout(Path(done.document["folder"]) / "image", environ=pack.environ)
     (one,) = found.images
     assert found.digest == one.digest == done.artifact["digest"]
     assert done.said["tag"].endswith(f":{found.tag}")

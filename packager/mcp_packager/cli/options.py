@@ -123,6 +123,12 @@ def common_options(
 
 
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+artifact_option = click.option(
+    "--artifact",
+    metavar="FILE|DIGEST",
+    help="Take what was built before, unrebuilt: dist/TARGET/artifact.json, or REPOSITORY@sha256:… as build --push "
+    "prints it.",
+)
 allow_breaking_option = click.option(
     "--allow-breaking", is_flag=True, help="Go on although clients of the last release may break."
 )

@@ -5,11 +5,12 @@ there, ``held`` asks whether one is there. Below: ``layers`` → ``base`` → ``
 ``attach`` beside the push; ``verify`` for who pulls.
 """
 
-from mcp_packager.image.archive import docker_archive, write_layout
+from mcp_packager.image.archive import docker_archive, manifests, write_layout
 from mcp_packager.image.assembling import ASSEMBLED_FILE, LAYOUT, Assembled, assemble
 from mcp_packager.image.attaching import Attached, attach
 from mcp_packager.image.bases import Base, base, digest_of
 from mcp_packager.image.documents import Image, Settings, architecture_of, image, index
+from mcp_packager.image.fetching import Found, contract_in, fetched_archive, find
 from mcp_packager.image.ingredients import Ingredients, ingredients
 from mcp_packager.image.layering import Layer, layers
 from mcp_packager.image.layout import Layout, read_layout
@@ -26,6 +27,7 @@ __all__ = [
     "Assembled",
     "Attached",
     "Base",
+    "Found",
     "Image",
     "Ingredients",
     "Layer",
@@ -38,13 +40,17 @@ __all__ = [
     "assemble",
     "attach",
     "base",
+    "contract_in",
     "digest_of",
     "docker_archive",
+    "fetched_archive",
+    "find",
     "held",
     "image",
     "index",
     "ingredients",
     "layers",
+    "manifests",
     "mirrored",
     "parse",
     "push",

@@ -58,24 +58,47 @@ def write_layout(
             remove_tree(fresh)
 
 
-def docker_archive(layout: Path, names: Sequence[str]) -> Iterator[bytes]:
-    """What ``docker load`` reads (Docker's image specification 1.2), made of a layout with one image, in chunks.
+def docker_archive(layout: Path, names: Sequence[str], image: str | None = None) -> Iterator[bytes]:
+    """What ``docker load`` reads (Docker's image specification 1.2), made of one image of a layout, in chunks.
 
-    ``names`` are ``repository:tag``. Layers go in as they are, compressed: Docker reads those too.
+    ``names`` are ``repository:tag``. Layers go in as they are, compressed: Docker reads those too. ``image`` is the
+    digest of the configuration of the one that is meant, the first by default.
 
     Raises:
-        OSError: the layout cannot be read.
+        OSError, ValueError, KeyError: the layout cannot be read, or has no such image.
     """
     blobs = layout / "blobs" / "sha256"
-    top = json.loads((layout / "index.json").read_bytes())["manifests"][0]["digest"]
-    manifest = json.loads(_blob(blobs, top).read_bytes())
-    config = manifest["config"]["digest"]
-    layers = [item["digest"] for item in manifest["layers"]]
-    files = {digest: f"{digest.removeprefix('sha256:')}.tar.gz" for digest in layers}
+    found = {manifest["config"]["digest"]: manifest for manifest in manifests(layout)}
+    config = image or next(iter(found))
+    layers = [_blob(blobs, item["digest"]) for item in found[config]["layers"]]
+    yield from archive(config, _blob(blobs, config).read_bytes(), layers, names)
+
+
+def manifests(layout: Path) -> list[dict[str, Any]]:
+    """The manifests of a layout: one, or those that its index names.
+
+    Raises:
+        OSError, ValueError, KeyError: it cannot be read.
+    """
+    blobs = layout / "blobs" / "sha256"
+    (top,) = json.loads((layout / "index.json").read_bytes())["manifests"]
+    document = json.loads(_blob(blobs, top["digest"]).read_bytes())
+    if "manifests" not in document:
+        return [document]
+    return [json.loads(_blob(blobs, item["digest"]).read_bytes()) for item in document["manifests"]]
+
+
+def archive(config: str, text: bytes, layers: Sequence[Path], names: Sequence[str]) -> Iterator[bytes]:
+    """The same of an image's parts: the digest and the bytes of its configuration, and the files of its layers.
+
+    Raises:
+        OSError: a layer cannot be read.
+    """
+    # An image may have the same layer twice.
+    files = {path: f"{number}.tar.gz" for number, path in enumerate(dict.fromkeys(layers))}
     document = [{"Config": f"{_hex(config)}.json", "RepoTags": list(names), "Layers": [files[one] for one in layers]}]
-    yield tar.member(f"{_hex(config)}.json", 0o644, _blob(blobs, config).read_bytes())
-    for digest, name in files.items():
-        path = _blob(blobs, digest)
+    yield tar.member(f"{_hex(config)}.json", 0o644, text)
+    for path, name in files.items():
         size = path.stat().st_size
         yield tar.head(name, 0o644, size)
         yield from _chunks(path)

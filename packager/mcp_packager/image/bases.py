@@ -26,7 +26,8 @@ class Base:
     """A base image for one architecture.
 
     ``reference`` is by digest and as its author names it; ``source`` is where it was read, which a mirror may change.
-    ``architecture`` is OCI's word, such as ``amd64``. ``config`` is its configuration document.
+    ``architecture`` is OCI's word, such as ``amd64``. ``config`` is its configuration document, ``config_digest`` that
+    document's digest.
     """
 
     reference: Reference
@@ -34,6 +35,7 @@ class Base:
     architecture: str
     config: Mapping[str, Any]
     layers: tuple[Layer, ...]
+    config_digest: str = ""
 
 
 def digest_of(reference: Reference, *, environ: Mapping[str, str] = os.environ) -> str:
@@ -64,14 +66,12 @@ def base(
         WorldError: its registry cannot be reached, or gives something else.
     """
     shared = store or Store()
-    place = mirrored(reference, environ)
-    registry = Registry(place, environ=environ)
-    top = _manifest(registry, place.wanted, shared)
-    if top is None:
-        raise _missing(reference, place)
+    registry, top = _top(reference, environ, shared)
+    place = registry.reference
     image = _of(top, architecture, registry, shared, reference) if top.is_index else top
     document = image.document
-    config = json.loads(_config(registry, document["config"]["digest"], shared))
+    config_digest = document["config"]["digest"]
+    config = json.loads(_config(registry, config_digest, shared))
     if top is image and config.get("architecture") != architecture:
         raise _not_for(reference, architecture, [str(config.get("architecture"))])
     diff_ids = config["rootfs"]["diff_ids"]
@@ -79,11 +79,54 @@ def base(
         Layer("base", item["digest"], item["size"], diff_id, media_type=item["mediaType"])
         for item, diff_id in zip(document["layers"], diff_ids, strict=True)
     )
-    return Base(reference.at(top.digest), place.at(top.digest), architecture, config, layers)
+    return Base(reference.at(top.digest), place.at(top.digest), architecture, config, layers, config_digest)
+
+
+def architectures(
+    reference: Reference, *, environ: Mapping[str, str] = os.environ, store: Store | None = None
+) -> tuple[str, ...]:
+    """The architectures that an image is there for, sorted.
+
+    Raises:
+        UserError: there is no such image, or none for Linux.
+        WorldError: its registry cannot be reached, or gives something else.
+    """
+    shared = store or Store()
+    registry, top = _top(reference, environ, shared)
+    if not top.is_index:
+        config = json.loads(_config(registry, top.document["config"]["digest"], shared))
+        return (str(config.get("architecture")),)
+    found = {str(item["platform"].get("architecture")) for item in _entries(top)} - {"unknown"}
+    if not found:
+        raise _not_for(reference, "any architecture", [])
+    return tuple(sorted(found))
+
+
+def config_of(base: Base, *, environ: Mapping[str, str] = os.environ, store: Store | None = None) -> str:
+    """The bytes of an image's configuration, as text.
+
+    Raises:
+        WorldError: the registry cannot be reached, or gives something else.
+    """
+    return _config(Registry(base.source, environ=environ), base.config_digest, store or Store())
+
+
+def _top(reference: Reference, environ: Mapping[str, str], store: Store) -> tuple[Registry, Manifest]:
+    """What a name means, and the repository that it was found in."""
+    place = mirrored(reference, environ)
+    registry = Registry(place, environ=environ)
+    top = _manifest(registry, place.wanted, store)
+    if top is None:
+        raise _missing(reference, place)
+    return registry, top
+
+
+def _entries(top: Manifest) -> list[dict[str, Any]]:
+    return [item for item in top.document["manifests"] if item.get("platform", {}).get("os") == _SYSTEM]
 
 
 def _of(top: Manifest, architecture: str, registry: Registry, store: Store, reference: Reference) -> Manifest:
-    entries = [item for item in top.document["manifests"] if item.get("platform", {}).get("os") == _SYSTEM]
+    entries = _entries(top)
     for item in entries:
         if item["platform"].get("architecture") == architecture:
             found = _manifest(registry, item["digest"], store)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,7 @@ class Layout:
     images: tuple[Image, ...]
 
 
-def read_layout(folder: Path) -> Layout:
+def read_layout(folder: Path, *, environ: Mapping[str, str] = os.environ) -> Layout:
     """The images of a layout that ``write_layout`` wrote, whoever moved it since.
 
     Manifests and configurations are held against their digests; layers are, by whoever takes them.
@@ -41,13 +43,13 @@ def read_layout(folder: Path) -> Layout:
         digest = top["digest"]
         document = json.loads(_bytes(folder, digest))
         entries = [item["digest"] for item in document["manifests"]] if top["mediaType"] == INDEX else [digest]
-        images = tuple(_image(folder, entry) for entry in entries)
+        images = tuple(_image(folder, entry, environ) for entry in entries)
         return Layout(digest, top["annotations"][REF_NAME], images)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _damaged(folder, str(error) or type(error).__name__) from error
 
 
-def _image(folder: Path, digest: str) -> Image:
+def _image(folder: Path, digest: str, environ: Mapping[str, str]) -> Image:
     manifest = _bytes(folder, digest)
     document = json.loads(manifest)
     config = _bytes(folder, document["config"]["digest"])
@@ -60,7 +62,7 @@ def _image(folder: Path, digest: str) -> Image:
     below = len(every) - len(own)
     notes: dict[str, str] = document["annotations"]
     name = parse(f"{notes[_BASE_NAME]}@{notes[_BASE_DIGEST]}", key="base")
-    base = Base(name, mirrored(name), said["architecture"], {}, tuple(every[:below]))
+    base = Base(name, mirrored(name, environ), said["architecture"], {}, tuple(every[:below]))
     made = tuple(
         Layer(name, one.digest, one.size, one.diff_id, one.path, one.media_type)
         for name, one in zip(own, every[below:], strict=True)

@@ -40,7 +40,7 @@ def ship(
     """
     place = repository_of(repository)
     key = configured(environ)
-    found = read_layout(folder / LAYOUT)
+    found = read_layout(folder / LAYOUT, environ=environ)
     made_of = _ingredients(folder / ASSEMBLED_FILE)
     target = replace(place, tag=found.tag)
     if made_of is None:

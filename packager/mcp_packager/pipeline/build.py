@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mcp_packager.files import remove_tree, writing
-from mcp_packager.pipeline.artifacts import Built
+from mcp_packager.pipeline.artifacts import Built, write_contract
 from mcp_packager.pipeline.prepare import Prepared, bundles, prepare
 from mcp_packager.pipeline.project import Aim, open_project
 from mcp_packager.pipeline.requests import BuildReport, Request
@@ -73,9 +73,10 @@ def build_one(prepared: Prepared, aim: Aim, output: Path, *, progress: Progress)
                 lock=prepared.lock,
             )
             artifact = aim.target.build(request)
+            write_contract(prepared.contract.document, fresh)
             write_artifact(artifact, fresh)
             remove_tree(folder)
             fresh.rename(folder)
         finally:
             remove_tree(fresh)
-    return Built(aim, artifact, made, folder)
+    return Built(aim, artifact, prepared.contract, folder, made, dict(prepared.platforms[aim.name]))

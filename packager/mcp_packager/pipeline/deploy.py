@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from mcp_packager import engine
 from mcp_packager.contract import ContractChange, announcing, needs_major
 from mcp_packager.errors import Problem, UsageError, UserError
 from mcp_packager.manifest import Manifest
-from mcp_packager.pipeline.artifacts import Built
+from mcp_packager.pipeline.artifacts import Ready, taken
 from mcp_packager.pipeline.build import build_one
 from mcp_packager.pipeline.place import comparison, verified, world_of
-from mcp_packager.pipeline.prepare import Prepared, prepare
+from mcp_packager.pipeline.prepare import prepare
 from mcp_packager.pipeline.project import Aim, Project, open_project
 from mcp_packager.pipeline.requests import ChangeLine, Comparison, DeployReport, PlanReport, Request
 from mcp_packager.target import (
@@ -38,22 +38,22 @@ Confirm = Callable[[str], bool]
 class Aimed:
     """One target with all that a deploy there needs, and what stands there now."""
 
-    built: Built
+    built: Ready
     world: World
     intent: Intent
     current: Release | None
     contract: Comparison
 
 
-def plan(request: Request, *, allow_breaking: bool = False) -> tuple[PlanReport, ...]:
-    """What a deploy would change on each target. Builds, and only reads the targets.
+def plan(request: Request, *, artifact: str | None = None, allow_breaking: bool = False) -> tuple[PlanReport, ...]:
+    """What a deploy would change on each target. Builds, or takes ``artifact``, and only reads the targets.
 
     Raises:
         UserError: the project is wrong, or clients would break without a new major version.
         WorldError: the package index or a target does not answer.
     """
     reports = []
-    for aimed in _aim(request, open_project(request), allow_breaking=allow_breaking):
+    for aimed in _aim(request, open_project(request), artifact=artifact, allow_breaking=allow_breaking):
         due = engine.plan(aimed.intent, aimed.world)
         reports.append(
             PlanReport(
@@ -71,6 +71,7 @@ def plan(request: Request, *, allow_breaking: bool = False) -> tuple[PlanReport,
 def deploy(
     request: Request,
     *,
+    artifact: str | None = None,
     allow_breaking: bool = False,
     confirm: Confirm = lambda _: True,
     wait: float = 0.0,
@@ -78,7 +79,8 @@ def deploy(
 ) -> tuple[DeployReport, ...]:
     """Build, bring up, verify, switch, on one target after the other.
 
-    Everything is built and judged for every target before the first is touched. ``confirm`` is asked before
+    Everything is built and judged for every target before the first is touched. ``artifact`` is what to deploy unbuilt:
+    ``artifact.json``, its folder, or an image in a registry by digest. ``confirm`` is asked before
     something that clients hold on to is replaced or deleted; a no ends the deploy there. ``wait`` is how many
     seconds to wait for another deploy to let go of the lock; ``install_unit`` sets the targets' option of that name.
 
@@ -89,7 +91,7 @@ def deploy(
     project = open_project(request)
     if install_unit:
         project = replace(project, aims=tuple(_with_unit(aim) for aim in project.aims))
-    aimed = _aim(request, project, allow_breaking=allow_breaking)
+    aimed = _aim(request, project, artifact=artifact, allow_breaking=allow_breaking)
     for each in aimed:
         _ask(each, engine.plan(each.intent, each.world), confirm)
     run = engine.Run(progress=request.progress, wait=wait)
@@ -133,24 +135,32 @@ def report(manifest: Manifest, aim: Aim, done: engine.Deployed) -> DeployReport:
     )
 
 
-def _aim(request: Request, project: Project, *, allow_breaking: bool) -> tuple[Aimed, ...]:
+def _aim(request: Request, project: Project, *, artifact: str | None, allow_breaking: bool) -> tuple[Aimed, ...]:
     manifest = project.manifest
-    prepared = prepare(manifest, project.aims, locked=request.locked, progress=request.progress)
     aimed = []
-    for aim in project.aims:
-        built = build_one(prepared, aim, manifest.project / "dist", progress=request.progress)
-        world = world_of(manifest, aim, progress=request.progress, built=built)
+    for ready in _ready(request, project, artifact):
+        world = world_of(manifest, ready.aim, progress=request.progress, built=ready)
         current = engine.current(world)
-        compared = comparison(aim.name, current, prepared.contract)
-        aimed.append(Aimed(built, world, _intent(prepared, built), current, compared))
+        compared = comparison(ready.aim.name, current, ready.contract)
+        aimed.append(Aimed(ready, world, _intent(manifest, ready), current, compared))
     if not allow_breaking:
-        _refuse_breaking(manifest.tool.version, aimed)
+        _refuse_breaking(aimed)
     return tuple(aimed)
 
 
-def _intent(prepared: Prepared, built: Built) -> Intent:
+def _ready(request: Request, project: Project, artifact: str | None) -> Iterator[Ready]:
+    """What is to be deployed: the artifact that is named, else one built for each target."""
+    if artifact is not None:
+        yield taken(project, artifact, progress=request.progress)
+        return
+    prepared = prepare(project.manifest, project.aims, locked=request.locked, progress=request.progress)
+    for aim in project.aims:
+        yield build_one(prepared, aim, project.manifest.project / "dist", progress=request.progress)
+
+
+def _intent(manifest: Manifest, ready: Ready) -> Intent:
     """Everything that the deploy wants, as data."""
-    manifest, aim = prepared.manifest, built.aim
+    aim = ready.aim
     identity = identity_of(manifest)
     config = base_config(manifest, aim.name, aim.target.exposure(manifest, aim.options))
     desired = aim.target.desired(
@@ -158,17 +168,17 @@ def _intent(prepared: Prepared, built: Built) -> Intent:
             manifest=manifest,
             options=aim.options,
             identity=identity,
-            artifact=built.artifact,
+            artifact=ready.artifact,
             config=config,
-            interpreters=dict(prepared.platforms[aim.name]),
+            interpreters=ready.interpreters,
         )
     )
     return Intent(
         identity=identity,
         target=aim.name,
-        artifact=built.artifact,
+        artifact=ready.artifact,
         config=config,
-        contract=held_contract(prepared.contract.document),
+        contract=held_contract(ready.contract.document),
         resources=desired,
         calls=calls_of(manifest),
         keep=getattr(aim.options, "keep", 5),
@@ -176,13 +186,14 @@ def _intent(prepared: Prepared, built: Built) -> Intent:
     )
 
 
-def _refuse_breaking(version: str, aimed: Sequence[Aimed]) -> None:
-    problems = [problem for each in aimed if (problem := _breaking(version, each)) is not None]
+def _refuse_breaking(aimed: Sequence[Aimed]) -> None:
+    problems = [problem for each in aimed if (problem := _breaking(each)) is not None]
     if problems:
         raise UserError(problems)
 
 
-def _breaking(version: str, aimed: Aimed) -> Problem | None:
+def _breaking(aimed: Aimed) -> Problem | None:
+    version = aimed.built.artifact.version
     if aimed.current is None:
         return None
     changes = tuple(

@@ -27,10 +27,10 @@ from mcp_packager.target import (
 if TYPE_CHECKING:
     from mcp_packager.contract import Contract
     from mcp_packager.manifest import Manifest
-    from mcp_packager.pipeline.artifacts import Built
+    from mcp_packager.pipeline.artifacts import Ready
 
 
-def world_of(manifest: Manifest, aim: Aim, *, progress: Progress, built: Built | None = None) -> World:
+def world_of(manifest: Manifest, aim: Aim, *, progress: Progress, built: Ready | None = None) -> World:
     """The target's world for this project and stage; ``built`` is what a deploy brings along."""
     return aim.target.world(
         WorldInput(

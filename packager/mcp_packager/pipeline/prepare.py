@@ -48,9 +48,7 @@ def prepare(manifest: Manifest, aims: Sequence[Aim], *, locked: bool, progress: 
         UserError: the manifest asks what a target refuses, or dependencies, files or code are wrong.
         WorldError: the package index does not answer.
     """
-    problems = [problem for aim in aims for problem in _refused(manifest, aim)]
-    if problems:
-        raise UserError(problems)
+    refuse(manifest, aims)
     interpreter = find(manifest.tool.python)
     host = (host_platform(interpreter), interpreter)
     wanted = {aim.name: aim.target.platforms(manifest, aim.options) for aim in aims}
@@ -60,6 +58,17 @@ def prepare(manifest: Manifest, aims: Sequence[Aim], *, locked: bool, progress: 
     author = author_files(manifest)
     contract = extract_contract(manifest, lock, host, author, progress=progress)
     return Prepared(manifest, lock, author, host, contract, wanted)
+
+
+def refuse(manifest: Manifest, aims: Sequence[Aim]) -> None:
+    """Nothing, where every target can do what the manifest asks.
+
+    Raises:
+        UserError: what they cannot do.
+    """
+    problems = [problem for aim in aims for problem in _refused(manifest, aim)]
+    if problems:
+        raise UserError(problems)
 
 
 def _refused(manifest: Manifest, aim: Aim) -> tuple[Problem, ...]:

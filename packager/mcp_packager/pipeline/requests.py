@@ -263,9 +263,9 @@ class NewKey:
 #   build.build(request, *, output: Path | None, push: str | None) -> tuple[BuildReport, ...]
 #   monitoring.write(request, *, output: Path | None, kubernetes: bool) -> MonitoringReport
 #   test.test(request, *, arguments: Sequence[str]) -> int    pytest's exit code
-#   deploy.plan(request, *, allow_breaking: bool) -> tuple[PlanReport, ...]
-#   deploy.deploy(request, *, allow_breaking: bool, confirm: Callable[[str], bool], wait: float (s),
-#                 install_unit: bool) -> tuple[DeployReport, ...]
+#   deploy.plan(request, *, artifact: str | None, allow_breaking: bool) -> tuple[PlanReport, ...]
+#   deploy.deploy(request, *, artifact: str | None, allow_breaking: bool, confirm: Callable[[str], bool],
+#                 wait: float (s), install_unit: bool) -> tuple[DeployReport, ...]
 #   serve.run(request, *, transport, host, port, reload: bool) -> int
 #   invoke.invoke(request, *, tool, arguments: Mapping, url: str | None, headers: Mapping[str, str],
 #                 credentials: ClientCredentials | None, token: str | None) -> InvokeReport

@@ -19,7 +19,7 @@ from mcp_packager.target.config import (
 )
 from mcp_packager.target.exposure import Exposure, auth_problems, auth_warning, exposure_of
 from mcp_packager.target.identity import DNS, Alphabet, Identity
-from mcp_packager.target.images import IMAGE, image_artifact
+from mcp_packager.target.images import IMAGE, SOURCE, found_artifact, image_artifact
 from mcp_packager.target.keys import (
     PROBE,
     STATE,
@@ -40,6 +40,7 @@ from mcp_packager.target.protocol import (
     DesiredInput,
     Level,
     Support,
+    Takes,
     Target,
     WorldInput,
     maps,
@@ -95,6 +96,7 @@ __all__ = [
     "PLAN_SCHEMA",
     "PROBE",
     "RELEASE_SCHEMA",
+    "SOURCE",
     "STATE",
     "TARGET_API",
     "About",
@@ -139,6 +141,7 @@ __all__ = [
     "Status",
     "Step",
     "Support",
+    "Takes",
     "Target",
     "TransientError",
     "Unknown",
@@ -159,6 +162,7 @@ __all__ = [
     "digest",
     "encode",
     "exposure_of",
+    "found_artifact",
     "held_contract",
     "identity_of",
     "image_artifact",

@@ -188,3 +188,18 @@ class Based(Protocol):
     def base_image(self, manifest: Manifest, options: Any) -> str:
         """The image's name; what it meant when the lock was made stands there by digest."""
         ...
+
+
+@runtime_checkable
+class Takes(Protocol):
+    """A target that deploys artifacts which it did not just build: built before, or found in a registry. Optional."""
+
+    def taken(self, artifact: Artifact, manifest: Manifest, options: Any) -> Artifact:
+        """The artifact with what this target needs to know of it. Pure.
+
+        An artifact without ``path`` is an image in a registry: its fact ``source`` names it by digest.
+
+        Raises:
+            UserError: it cannot run here.
+        """
+        ...

@@ -10,7 +10,7 @@ import click
 
 from mcp_packager.cli import output
 from mcp_packager.cli.asking import asker
-from mcp_packager.cli.options import Common, allow_breaking_option, common_options, yes_option
+from mcp_packager.cli.options import Common, allow_breaking_option, artifact_option, common_options, yes_option
 from mcp_packager.cli.progress import Shown
 
 if TYPE_CHECKING:
@@ -37,20 +37,26 @@ _CALLERS: Final = {
 @click.option(
     "--install-unit", is_flag=True, help="Start it again after a reboot, where the target can (local: systemd)."
 )
+@artifact_option
 @allow_breaking_option
 @yes_option
 @common_options(targets=True, locked=True)
-def deploy(common: Common, *, allow_breaking: bool, yes: bool, wait: float, install_unit: bool) -> None:
+def deploy(
+    common: Common, *, artifact: str | None, allow_breaking: bool, yes: bool, wait: float, install_unit: bool
+) -> None:
     """Build, deploy and verify.
 
     The new release is started beside the old one where the target can do that, is asked for its contract, and
     takes over only then. What a deploy would replace or destroy is asked about first.
+
+    With --artifact nothing is built: one build can be put on every stage, and each stage gives it its own settings.
     """
     from mcp_packager.pipeline.deploy import deploy as make
 
     with Shown(quiet=common.quiet) as progress:
         reports = make(
             common.request(progress),
+            artifact=artifact,
             allow_breaking=allow_breaking,
             confirm=asker(yes=yes, progress=progress),
             wait=wait,
