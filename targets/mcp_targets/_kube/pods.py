@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from mcp_packager.target import DesiredInput, auth_mode, keys_of
+from mcp_packager.target import DesiredInput, auth_mode
 from mcp_targets._kube.mounts import key_mounts, secret_mounts, volume
 from mcp_targets._kube.names import AUTH, SERVER, URL, Names, label_value
 from mcp_targets._kube.quantities import bytes_of, cores_of
@@ -20,6 +20,7 @@ from mcp_targets._kube.settings import (
     PORT,
     SECRETS_FOLDER,
     grace,
+    keys_in,
     pause_before_end,
     url,
 )
@@ -111,7 +112,7 @@ def _spec(request: DesiredInput, site: Site, config: Mapping[str, Any], config_m
     scratch = bytes_of(manifest.resources.disk or _SCRATCH)
     volumes: list[Mapping[str, Any]] = [
         {"name": "config", "configMap": {"name": config_map}},
-        volume("keys", key_mounts(keys_of(config))),
+        volume("keys", key_mounts(keys_in(config))),
     ]
     if manifest.secrets:
         volumes.append(volume("secrets", secret_mounts(manifest, names, site)))
@@ -142,7 +143,7 @@ def _container(request: DesiredInput, site: Site, config: Mapping[str, Any], *, 
     return {
         "name": SERVER,
         "image": site.image.reference,
-        "imagePullPolicy": (Pull.NEVER if site.image.loaded else Pull.IF_NOT_PRESENT).value,
+        "imagePullPolicy": (Pull.NEVER if site.image.load else Pull.IF_NOT_PRESENT).value,
         "args": [*serve, "--config", f"{CONFIG_FOLDER}/{CONFIG_FILE}"],
         "ports": [
             {"name": "http", "containerPort": PORT, "protocol": "TCP"},

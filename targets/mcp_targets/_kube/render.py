@@ -119,6 +119,8 @@ def key_of(item: Object) -> Key:
 
 def _image(site: Site) -> tuple[Resource]:
     reference = {"reference": f"{site.image.repository}@{site.image.digest}", "tag": site.image.tag}
+    if site.image.load is not None:
+        reference["load"] = site.image.load
     name = site.image.digest.removeprefix("sha256:")[:16]
     return (Resource("image", name, reference, site.needs, scope=Scope.SHARED),)
 

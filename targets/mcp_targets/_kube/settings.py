@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_packager.target import (
+    PROBE,
+    STATE,
     DesiredInput,
+    Key,
     with_audit_file,
     with_keys,
     with_secrets,
@@ -47,10 +51,11 @@ def config_document(request: DesiredInput, site: Site) -> dict[str, Any]:
     if config["log"]["audit"] == "file":
         # The root is read-only and a Pod's files go with it; what it prints is what a cluster collects.
         config = {**config, "log": {**config["log"], "audit": "stderr"}}
+    keyed = with_keys(
+        with_audit_file(config, None), request.identity, lambda key: {"file": f"{KEYS_FOLDER}/{key.name}/{VALUE}"}
+    )
     return with_serve(
-        with_keys(
-            with_audit_file(config, None), request.identity, lambda key: {"file": f"{KEYS_FOLDER}/{key.name}/{VALUE}"}
-        ),
+        keyed if site.probed else with_serve(keyed, probe=None),
         path=site.path,
         public_url=manifest.serve.public_url or (site.public and site.public.url),
         root_metadata=site.public is None or site.public.root,
@@ -69,6 +74,11 @@ def own_hosts(service: str, namespace: str) -> list[str]:
         f"{service}.{namespace}.svc",
         f"{service}.{namespace}.svc.cluster.local",
     ]
+
+
+def keys_in(config: Mapping[str, Any]) -> tuple[Key, ...]:
+    """The keys that a server with this config reads."""
+    return (STATE,) if config["serve"]["probe"] is None else (PROBE, STATE)
 
 
 def url(request: DesiredInput, site: Site) -> str:

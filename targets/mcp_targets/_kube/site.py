@@ -25,19 +25,19 @@ class Pull(StrEnum):
 class At:
     """The tool's image, where the nodes find it.
 
-    ``digest`` is that of the manifest or index. ``loaded``: it is put into the nodes' own store, which knows it by its
-    tag alone, so there is no registry to ask.
+    ``digest`` is that of the manifest or index. ``load`` names the sort of cluster whose nodes it is put into: their
+    store knows it by its tag, and there is no registry to ask.
     """
 
     repository: str
     tag: str
     digest: str
-    loaded: bool = False
+    load: str | None = None
 
     @property
     def reference(self) -> str:
         """As a Pod names it: by digest, and where it was loaded by tag, which holds its content's hash."""
-        return f"{self.repository}:{self.tag}" if self.loaded else f"{self.repository}@{self.digest}"
+        return f"{self.repository}:{self.tag}" if self.load else f"{self.repository}@{self.digest}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,8 @@ class Site:
     ``path`` is the endpoint's path; ``needs`` must be there before the image can be pushed (a repository) or a Pod can
     start (a role), and ``service_account`` annotates what the Pod runs as. ``egress`` are further rules of the network
     policy, as its API spells them; ``extra`` further objects, which become resources of the phase ``prepare``.
-    ``readable`` are the schemes of secrets whose values the world reads itself, at deploy.
+    ``readable`` are the schemes of secrets whose values the world reads itself, at deploy. ``probed``: a deploy looks
+    at the server, with tokens of its own.
     """
 
     target: str
@@ -152,5 +153,6 @@ class Site:
     store: Store | None = None
     storage_class: str | None = None
     service_monitor: bool = False
+    probed: bool = True
     extra: tuple[Object, ...] = ()
     patches: tuple[Patch, ...] = ()
