@@ -1,0 +1,251 @@
+"""Objects at a cluster: listed by the labels that prove whose they are, applied on the server's side, deleted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from mcp_packager.errors import PackError, Problem, UserError, WorldError
+from mcp_packager.target import TransientError, Value
+from mcp_targets._kube.client import Api, ApiError
+from mcp_targets._kube.conflicts import conflicts, holds
+from mcp_targets._kube.kinds import CANDIDATE, Sort, at, sort_for
+from mcp_targets._kube.names import MANAGER
+
+GONE_SECONDS: Final = 180.0
+"""Longest wait for an object that is told to go: its Pods answer what they had first."""
+_LOOK: Final = 0.2
+_PAGE: Final = "500"
+_WAITED: Final = frozenset({"deployment", "statefulset", "persistentvolumeclaim"})
+_MANAGED: Final = "app.kubernetes.io/managed-by"
+
+
+class Objects:
+    """The objects of one namespace that carry one deployment's labels.
+
+    ``released`` answers what the last release wanted of a kind and a name: a field that stood there was ours, and is
+    taken back from whoever has it now.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        namespace: str,
+        labels: Mapping[str, str],
+        released: Callable[[str, str], Mapping[str, Any] | None],
+        note: Callable[[str], None],
+    ) -> None:
+        self.api = api
+        self.namespace = namespace
+        self._labels = labels
+        self._released = released
+        self._note = note
+        self._groups: frozenset[str] | None = None
+
+    @property
+    def selector(self) -> str:
+        """What a listing asks for, so that it holds what is ours alone."""
+        return ",".join(f"{name}={value}" for name, value in self._labels.items())
+
+    def installed(self, sort: Sort) -> bool:
+        """Whether the cluster knows the kind's group and version."""
+        if not sort.custom:
+            return True
+        if self._groups is None:
+            found = self.api.get("/apis").get("groups", [])
+            self._groups = frozenset(
+                version["groupVersion"] for group in found for version in group.get("versions", ())
+            )
+        return sort.api_version in self._groups
+
+    def listing(self, sort: Sort, *, selector: str | None = None, namespace: str | None = "") -> list[Any]:
+        """Every object of a kind that is ours, those that are on their way out left away.
+
+        ``selector`` and ``namespace`` (``None``: all of them) name others. A kind that is not there has none, and of
+        what is in no namespace nobody sees those who may not look.
+        """
+        where = self.namespace if namespace == "" else namespace
+        query = {"labelSelector": self.selector if selector is None else selector, "limit": _PAGE}
+        found: list[Any] = []
+        while True:
+            try:
+                page = self.api.get(sort.path(where), query)
+            except ApiError as error:
+                if error.status == 404 or (error.status == 403 and not sort.namespaced):
+                    return found
+                raise
+            found.extend({"apiVersion": sort.api_version, "kind": sort.kind, **item} for item in page.get("items", ()))
+            more = page.get("metadata", {}).get("continue")
+            if not more:
+                return [item for item in found if not item["metadata"].get("deletionTimestamp")]
+            query = {**query, "continue": more}
+
+    def read(self, sort: Sort, name: str) -> Any | None:
+        """One object, whoever it belongs to; ``None`` where there is none."""
+        return self.api.find(sort.path(self.namespace, name))
+
+    def is_ours(self, thing: Mapping[str, Any]) -> bool:
+        """Whether the labels say that it belongs to this deployment."""
+        labels = thing["metadata"].get("labels") or {}
+        return all(labels.get(name) == value for name, value in self._labels.items())
+
+    def apply(self, sort: Sort, wanted: Mapping[str, Any]) -> Any:
+        """Make or change an object by what is wanted of it, and answer what it is now.
+
+        Raises:
+            UserError: somebody else's object has that name, or somebody else holds a field that was never ours.
+        """
+        path = at(sort, wanted).path(self.namespace, wanted["metadata"]["name"])
+        query = {"fieldManager": MANAGER, "force": "false"}
+        try:
+            return self.api.patch(path, wanted, query)
+        except ApiError as error:
+            if error.status != 409:
+                raise
+            return self._settle(sort, path, wanted, error)
+
+    def _settle(self, sort: Sort, path: str, wanted: Mapping[str, Any], error: ApiError) -> Any:
+        """Take back what was ours; name what never was, and whose it is."""
+        found = conflicts(error.said)
+        name = wanted["metadata"]["name"]
+        before = self._released(sort.name, name)
+        strangers = [(field, owner) for field, owner in found if before is None or not holds(before, field)]
+        if not found or strangers:
+            raise _held_by(sort, name, strangers) from error
+        for field, owner in found:
+            self._note(f"{sort.name} {name}: took back {field.lstrip('.')} from {owner}")
+        return self.api.patch(path, wanted, {"fieldManager": MANAGER, "force": "true"})
+
+    def claim(self, sort: Sort, name: str) -> Any | None:
+        """What is there under a name that we are about to take; waits for one that is on its way out.
+
+        Raises:
+            UserError: it is somebody else's.
+        """
+        there = self.read(sort, name)
+        if there is not None and there["metadata"].get("deletionTimestamp"):
+            self.wait_gone(sort, name)
+            there = None
+        if there is None or self.is_ours(there):
+            return there
+        shared = not sort.namespaced and (there["metadata"].get("labels") or {}).get(_MANAGED) == MANAGER
+        if shared:
+            return there
+        raise UserError(
+            Problem(
+                f"there is a {sort.kind} {name} in {self.api.name} that mcp-pack did not make for this tool and stage",
+                f"remove or rename it, or deploy to another namespace than {self.namespace}",
+            )
+        )
+
+    def rehearse(self, sort: Sort, wanted: Mapping[str, Any]) -> str | None:
+        """Ask the server whether it would take the object; a line says why that cannot be known yet.
+
+        Raises:
+            PackError: it would not.
+        """
+        kind, name = wanted["kind"], wanted["metadata"]["name"]
+        query = {"fieldManager": MANAGER, "force": "true", "dryRun": "All"}
+        try:
+            self.api.patiently(lambda: self.api.patch(at(sort, wanted).path(self.namespace, name), wanted, query))
+        except ApiError as error:
+            if error.status == 404 or (error.status == 403 and "not found" in error.message):
+                return f"{kind} {name} could not be tried before it is made: {error.message}"
+            if error.status == 422 and "immutable" in error.message and sort.name == CANDIDATE:
+                return None
+            raise _named(error, f"{kind} {name}") from error
+        return None
+
+    def create(self, sort: Sort, thing: Mapping[str, Any]) -> bool:
+        """Make an object under a name that can be taken once; whether it was free.
+
+        An answer that was lost is asked for again: of our own object, the caller finds its own content there.
+        """
+        try:
+            self.api.patiently(
+                lambda: self.api.send("POST", sort.path(self.namespace), query={"fieldManager": MANAGER}, body=thing)
+            )
+        except ApiError as error:
+            if error.status == 409 and error.reason == "AlreadyExists":
+                return False
+            raise
+        return True
+
+    def delete(self, sort: Sort, name: str, *, wait: bool | None = None, grace: int | None = None) -> None:
+        """Remove an object, what it made included; one that is gone is fine.
+
+        ``wait``: until it is gone, which is so for what holds Pods or data; ``grace`` seconds for a Pod's end.
+        """
+        body: dict[str, Any] = {"propagationPolicy": "Foreground" if sort.name in _WAITED else "Background"}
+        if grace is not None:
+            body["gracePeriodSeconds"] = grace
+        try:
+            self.api.send("DELETE", sort.path(self.namespace, name), body=body)
+        except ApiError as error:
+            if error.status == 404:
+                return
+            raise
+        if sort.name in _WAITED if wait is None else wait:
+            self.wait_gone(sort, name)
+
+    def wait_gone(self, sort: Sort, name: str) -> None:
+        """Wait until an object is gone.
+
+        Raises:
+            TransientError: it is still there.
+        """
+        give_up = time.monotonic() + GONE_SECONDS
+        while (there := self.read(sort, name)) is not None and there["metadata"].get("deletionTimestamp"):
+            if time.monotonic() > give_up:
+                held = ", ".join(there["metadata"].get("finalizers", ())) or "its Pods"
+                raise WorldError(
+                    Problem(
+                        f"{sort.kind} {name} is told to go and after {GONE_SECONDS:g} s still there, kept by {held}",
+                        "look at it with kubectl describe, then run the same command again",
+                    )
+                )
+            time.sleep(_LOOK)
+
+
+class Looking:
+    """A cluster as those see it who check more of it than one deployment owns."""
+
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+
+    def listing(self, api_version: str, kind: str, *, namespace: str | None = None, selector: str = "") -> list[Any]:
+        """Every object of a kind in the namespace, or in all of them."""
+        sort = sort_for(api_version, kind)
+        if sort is None or not self._objects.installed(sort):
+            return []
+        return self._objects.listing(sort, selector=selector, namespace=namespace)
+
+
+def resolved(fields: Mapping[str, Value], made: Mapping[str, Any]) -> dict[str, Value]:
+    """A resource's fields as the engine is to know them after a change, beside those that only the cluster has."""
+    return {**fields, **made}
+
+
+def _named(error: ApiError, what: str) -> PackError:
+    problems = [
+        Problem(f"{what}: {problem.what}", problem.fix, problem.where, problem.expected, problem.found)
+        for problem in error.problems
+    ]
+    return WorldError(problems)
+
+
+def _held_by(sort: Sort, name: str, strangers: list[tuple[str, str]]) -> PackError:
+    if not strangers:
+        return TransientError(
+            Problem(f"{sort.kind} {name} was changed by somebody else at the same time", "run the same command again")
+        )
+    return UserError(
+        [
+            Problem(
+                f"{sort.kind} {name}: {field.lstrip('.')} belongs to {owner}, and was never set by mcp-pack",
+                f"take it away with {owner}, or leave it out of the manifest's patches and settings",
+            )
+            for field, owner in strangers
+        ]
+    )

@@ -1,0 +1,186 @@
+"""Waiting until Pods are ready, or until it is known that they will not be, with the reason and their words."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from mcp_packager.errors import PackError, Problem, WorldError
+from mcp_targets._kube.client import ApiError
+from mcp_targets._kube.kinds import BY_NAME, CANDIDATE, EVENTS, PODS, Sort
+from mcp_targets._kube.objects import Objects
+from mcp_targets._kube.reasons import Why, is_ready, of_events, of_pod, of_workload, rolled_out, set_up
+
+_LOOK: Final = 0.25
+_SLACK: Final = 60.0
+"""Seconds beside its probes' patience that a Pod has: a node is found or made, the image is pulled."""
+_LOG_LINES: Final = 20
+_LIMIT: Final = 16 * 1024
+_REVISION: Final = "pod-template-hash"
+
+
+class Rollout:
+    """Waits for the Pods of one deployment. Each new reason is told in the moment that it is known."""
+
+    def __init__(self, objects: Objects, note: Callable[[str], None]) -> None:
+        self._objects = objects
+        self._note = note
+
+    def candidate(self, name: str) -> Any:
+        """Wait until the candidate is ready, and answer it.
+
+        Raises:
+            WorldError: it will not be, or is not in time.
+        """
+        pod = self._objects.read(PODS, name)
+        give_up = time.monotonic() + patience((pod or {}).get("spec") or {})
+        told = _Told(self._note)
+        while True:
+            if pod is None:
+                raise WorldError(Problem(f"the candidate {name} is gone", "deploy again; look who removes Pods there"))
+            if is_ready(pod):
+                return pod
+            why = of_pod(pod)
+            if why is not None:
+                told(why)
+                if why.final or why.crashed:
+                    raise self._failed("the candidate", why)
+            if time.monotonic() > give_up:
+                raise self._late("the candidate", [pod], why)
+            time.sleep(_LOOK)
+            pod = self._objects.read(PODS, name)
+
+    def deployment(self, name: str) -> Any:
+        """Wait until a Deployment's rollout is done, and answer it.
+
+        Raises:
+            WorldError: it failed, or is not done within its ``progressDeadlineSeconds``.
+        """
+        return self._settled(BY_NAME["deployment"], name, rolled_out)
+
+    def stateful_set(self, name: str) -> Any:
+        """Wait until a StatefulSet's Pods are ready, and answer it.
+
+        Raises:
+            WorldError: they will not be, or are not in time.
+        """
+        return self._settled(BY_NAME["statefulset"], name, set_up)
+
+    def _settled(self, sort: Sort, name: str, lacks: Callable[[Mapping[str, Any]], str | None]) -> Any:
+        began = time.monotonic()
+        told = _Told(self._note)
+        while True:
+            thing = self._objects.read(sort, name)
+            if thing is None:
+                raise WorldError(Problem(f"{sort.kind} {name} is gone", "deploy again; look who removes it"))
+            missing = lacks(thing)
+            if missing is None:
+                return thing
+            pods = self._pods(thing)
+            why = next((found for found in map(of_pod, pods) if found is not None), None)
+            final = next((found for found in map(of_pod, pods) if found is not None and found.final), None)
+            blocked = of_workload(thing)
+            for one in (why, blocked):
+                if one is not None:
+                    told(one)
+            if final is not None:
+                raise self._failed(f"{sort.kind} {name}", final)
+            late = time.monotonic() > began + _seconds(thing)
+            if late or (blocked is not None and blocked.final):
+                raise self._late(f"{sort.kind} {name}", pods, why or blocked or Why(missing))
+            time.sleep(_LOOK)
+
+    def _pods(self, thing: Mapping[str, Any]) -> list[Any]:
+        """The Pods of the newest kind: those of an older one may well be as they should not be."""
+        wanted = ",".join(f"{key}={value}" for key, value in thing["spec"]["selector"]["matchLabels"].items())
+        pods = self._objects.listing(PODS, selector=wanted)
+        if thing["kind"] != "Deployment":
+            return pods
+        newest = max(pods, key=lambda pod: pod["metadata"]["creationTimestamp"], default=None)
+        if newest is None:
+            return []
+        revision = newest["metadata"].get("labels", {}).get(_REVISION)
+        return [pod for pod in pods if pod["metadata"].get("labels", {}).get(_REVISION) == revision]
+
+    def _failed(self, what: str, why: Why) -> PackError:
+        said = self._log(why.pod, previous=why.previous) if why.pod and why.crashed else ""
+        return WorldError(Problem(f"{what} does not become ready: {why.text}", _fix(why), found=said or None))
+
+    def _late(self, what: str, pods: Sequence[Mapping[str, Any]], why: Why | None) -> PackError:
+        waiting = next((pod for pod in pods if not is_ready(pod)), None)
+        warned = None if waiting is None else self._warning(waiting["metadata"]["name"])
+        known = why.text if why is not None else ""
+        text = "; ".join(dict.fromkeys(part for part in (known, warned) if part)) or "nothing says why"
+        said = "" if waiting is None else self._log(waiting["metadata"]["name"], previous=bool(why and why.previous))
+        return WorldError(
+            Problem(
+                f"{what} is not ready in time: {text}",
+                "mend what the log says, or give it more time with start_timeout",
+                found=said or None,
+            )
+        )
+
+    def _warning(self, pod: str) -> str | None:
+        query = {"fieldSelector": f"involvedObject.name={pod}"}
+        try:
+            return of_events(self._objects.api.get(EVENTS.path(self._objects.namespace), query).get("items", ()))
+        except ApiError:
+            return None  # who may not read events is told what the statuses say
+
+    def _log(self, pod: str, *, previous: bool) -> str:
+        query = {"tailLines": str(_LOG_LINES), "limitBytes": str(_LIMIT)}
+        path = PODS.path(self._objects.namespace, pod, "log")
+        for asked in ({**query, "previous": "true"} if previous else query, query):
+            try:
+                return self._objects.api.text(path, asked).strip()
+            except ApiError:
+                continue  # what ended may be gone already, and what follows has not begun
+        return ""
+
+
+class _Told:
+    """Tells each reason once."""
+
+    def __init__(self, note: Callable[[str], None]) -> None:
+        self._note = note
+        self._before: set[str] = set()
+
+    def __call__(self, why: Why) -> None:
+        if why.text not in self._before:
+            self._before.add(why.text)
+            self._note(f"{why.pod}: {why.text}" if why.pod else why.text)
+
+
+def patience(spec: Mapping[str, Any]) -> float:
+    """Seconds that a Pod may take to become ready: what its probes allow, and what comes before them."""
+    return _SLACK + max(map(_probed, spec.get("containers", ())), default=0.0)
+
+
+def _probed(container: Mapping[str, Any]) -> float:
+    found = 0.0
+    for name in ("startupProbe", "readinessProbe"):
+        probe = container.get(name) or {}
+        every, times = float(probe.get("periodSeconds", 10)), int(probe.get("failureThreshold", 3))
+        found += float(probe.get("initialDelaySeconds", 0)) + every * times
+    return found
+
+
+def _seconds(thing: Mapping[str, Any]) -> float:
+    """How long a change of it may take. A Deployment's own deadline counts each Pod anew, ours none twice."""
+    spec = thing["spec"]
+    each = float(spec.get("progressDeadlineSeconds") or patience(spec["template"]["spec"]))
+    return each * max(1, int(spec.get("replicas", 1)))
+
+
+def _fix(why: Why) -> str:
+    if "Image" in why.text or "image" in why.text:
+        return "check that the nodes reach the registry and may pull from it (pull_secrets)"
+    if "CreateContainerConfigError" in why.text:
+        return "make what it names, or name what is there"
+    return "mend what the log says, and deploy again" if why.crashed else "mend what the cluster says, and deploy again"
+
+
+def ready_kinds() -> tuple[str, ...]:
+    """The kinds that are waited for."""
+    return (CANDIDATE, "deployment", "statefulset")
