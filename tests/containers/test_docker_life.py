@@ -64,29 +64,6 @@ def test_a_redeploy_and_a_rollback_fail_no_call(
     assert set(seen.answers) == {"hello, you! This is 1.0.0.", "hello, you! This is 2.0.0."}
 
 
-def test_it_is_hardened(deployed: tuple[Project, Pack]) -> None:
-    _, pack = deployed
-    found = inspect(pack)
-    host = found["HostConfig"]
-    assert found["Config"]["User"] == "65532:65532"
-    assert host["ReadonlyRootfs"] is True
-    assert host["CapDrop"] == ["ALL"]
-    assert host["CapAdd"] is None
-    assert host["Privileged"] is False
-    assert host["SecurityOpt"] == ["no-new-privileges"]
-    assert host["PidsLimit"] == 256
-    assert host["Init"] is True
-    assert host["LogConfig"]["Config"] == {"max-file": "3", "max-size": "10485760"}
-    assert "noexec" in host["Tmpfs"]["/tmp"]
-    assert host["RestartPolicy"]["Name"] == "unless-stopped"
-    published = [port["HostIp"] for ports in host["PortBindings"].values() for port in ports]
-    assert published == ["127.0.0.1"]
-    assert all(not mount["RW"] for mount in found["Mounts"])
-    front = inspect(pack, "front")["HostConfig"]
-    assert (front["ReadonlyRootfs"], front["CapDrop"]) == (True, ["ALL"])
-    assert [port["HostIp"] for ports in front["PortBindings"].values() for port in ports] == ["127.0.0.1"]
-
-
 def test_a_crash_is_started_again_and_calls_wait_for_it(deployed: tuple[Project, Pack]) -> None:
     _, pack = deployed
     before = inspect(pack)

@@ -25,7 +25,12 @@ image = "{image}"
 ports = [6379]
 volume = {{ path = "/data" }}
 provides = {{ STORE = "{{host}}:{{port}}" }}
+resources = {{ memory = "96Mi" }}
 {health}
+
+[resources]
+cpu = 0.5
+memory = "160Mi"
 
 [[verify.call]]
 tool = "count"
@@ -34,6 +39,9 @@ arguments = {{ by = 0 }}
 [target.docker]
 keep = 2
 """
+
+ROLES = ("container", "front", "service")
+COMMAND = 'health = { command = ["redis-cli", "ping"], start = "20s" }'
 
 CODE = '''\
 import os
@@ -66,7 +74,7 @@ def write(folder: Path, image: str, health: str = "") -> Pack:
 
 @pytest.fixture(scope="module")
 def counter(tmp_path_factory: pytest.TempPathFactory, image: str) -> Iterator[Pack]:
-    pack = write(tmp_path_factory.mktemp("project") / "counter", image)
+    pack = write(tmp_path_factory.mktemp("project") / "counter", image, COMMAND)
     pack.deploy()
     yield pack
     pack.run("destroy", "--yes", "--data")
@@ -92,6 +100,43 @@ def test_the_tool_finds_its_service_and_nobody_else_does(counter: Pack) -> None:
     assert "bridge" not in networks
 
 
+def test_what_hardens_every_container(counter: Pack) -> None:
+    """Line by line as the daemon has it: what it does not say it does not do."""
+    seen = {kind: daemon().api.inspect_container(each["Id"]) for kind in ROLES for (each,) in [ours(kind)]}
+    for kind, found in seen.items():
+        host = found["HostConfig"]
+        assert host["Privileged"] is False, kind
+        assert host["CapAdd"] is None, kind
+        assert host["SecurityOpt"] == ["no-new-privileges"], kind
+        assert host["Init"] is True, kind
+        assert host["RestartPolicy"]["Name"] == "unless-stopped", kind
+        assert host["LogConfig"] == {"Type": "json-file", "Config": {"max-file": "3", "max-size": "10485760"}}, kind
+        assert (host["PidMode"], host["IpcMode"], host["UTSMode"]) == ("", "private", ""), kind
+        assert host["Devices"] in (None, []), kind
+        assert not any("docker.sock" in mount["Source"] for mount in found["Mounts"]), kind
+    for kind in ("container", "front"):
+        found, host = seen[kind], seen[kind]["HostConfig"]
+        assert found["Config"]["User"] == "65532:65532", kind
+        assert host["ReadonlyRootfs"] is True, kind
+        assert host["CapDrop"] == ["ALL"], kind
+        assert host["PidsLimit"] == {"container": 256, "front": 64}[kind]
+        assert [port["HostIp"] for ports in host["PortBindings"].values() for port in ports] == ["127.0.0.1"], kind
+    tool, host = seen["container"], seen["container"]["HostConfig"]
+    assert (host["Memory"], host["MemorySwap"], host["NanoCpus"]) == (160 << 20, 160 << 20, 500_000_000)
+    assert host["Tmpfs"] == {"/tmp": "rw,noexec,nosuid,size=67108864"}
+    assert all(not mount["RW"] for mount in tool["Mounts"])
+    assert tool["Config"]["StopSignal"] == "SIGTERM"
+    asked = tool["Config"]["Healthcheck"]
+    assert (asked["Interval"], asked["Timeout"], asked["Retries"]) == (30_000_000_000, 5_000_000_000, 3)
+    look = daemon().api.exec_create(tool["Id"], asked["Test"][1:])
+    daemon().api.exec_start(look["Id"])
+    assert daemon().api.exec_inspect(look["Id"])["ExitCode"] == 0
+    store = seen["service"]
+    assert store["HostConfig"]["Memory"] == 96 << 20
+    assert store["HostConfig"]["PortBindings"] in ({}, None)
+    assert store["Config"]["Healthcheck"]["Test"] == ["CMD", "redis-cli", "ping"]
+
+
 def test_a_redeploy_leaves_the_service_and_its_data(counter: Pack) -> None:
     (before,) = ours("service")
     number = count(counter, 5)
@@ -112,8 +157,8 @@ def test_a_service_taken_away_comes_back_with_its_data(counter: Pack) -> None:
     assert count(counter, 0) == number
 
 
-def test_a_command_says_when_it_is_up(counter: Pack, image: str) -> None:
-    write(counter.project, image, 'health = { command = ["redis-cli", "ping"], start = "20s" }')
+def test_without_a_command_its_port_says_when_it_is_up(counter: Pack, image: str) -> None:
+    write(counter.project, image)
     counter.deploy()
     assert count(counter, 0) >= 0
 

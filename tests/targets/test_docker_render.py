@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mcp_packager.engine.diff import diff
+from mcp_packager.engine.draw import draw
 from mcp_packager.manifest import load
 from mcp_packager.target import (
     PROBE,
@@ -12,6 +14,8 @@ from mcp_packager.target import (
     DesiredInput,
     Exposure,
     Key,
+    Lifetime,
+    Observed,
     Phase,
     Ref,
     Resource,
@@ -20,7 +24,8 @@ from mcp_packager.target import (
     identity_of,
 )
 from mcp_targets.docker.options import Options
-from mcp_targets.docker.render import FRONT, NETWORK, ROUTE, address, inside, resources
+from mcp_targets.docker.render import CANDIDATE, FRONT, NETWORK, ROUTE, SERVER, address, inside, resources
+from mcp_targets.docker.world import KINDS
 
 MANIFEST = """
 [tool]
@@ -58,8 +63,8 @@ port = 8123
 """
 
 
-def desired(folder: Path) -> dict[Key, Resource]:
-    (folder / "mcp-tool.toml").write_text(MANIFEST)
+def desired(folder: Path, more: str = "") -> dict[Key, Resource]:
+    (folder / "mcp-tool.toml").write_text(MANIFEST + more)
     manifest = load(folder, options={"docker": Options})
     facts = {"image": "sha256:" + "b" * 64, "reference": "mcp-pack/shop:1"}
     artifact = Artifact("docker", "image", "shop", "0.1.0", "sha256:" + "a" * 64, 1, "c" * 64, facts=facts)
@@ -92,6 +97,16 @@ def test_the_new_container_runs_before_clients_move(tmp_path: Path) -> None:
     assert {FRONT, tool.key} <= wanted[ROUTE].needs
     assert (wanted[FRONT].fields["host"], wanted[FRONT].fields["port"]) == ("127.0.0.1", 8123)
     assert tool.fields["memory"] == 256 * 1024 * 1024
+
+
+def test_without_a_front_the_plan_says_what_a_redeploy_costs(tmp_path: Path) -> None:
+    wanted = desired(tmp_path, "front = false")
+    assert not {FRONT, ROUTE} & wanted.keys()
+    assert (wanted[CANDIDATE].phase, wanted[CANDIDATE].lifetime) == (Phase.CANDIDATE, Lifetime.TRANSIENT)
+    assert (wanted[SERVER].phase, wanted[SERVER].fields["port"]) == (Phase.SWITCH, 8123)
+    there = {key: Observed(*key, {**resource.fields, "pids": 16}) for key, resource in wanted.items()}
+    plan = diff(list(wanted.values()), there, KINDS)
+    assert "~ update  server server        switch; closes the port for about 2 s, longer while" in draw(plan)
 
 
 def test_the_server_finds_everything_by_its_place_inside(tmp_path: Path) -> None:

@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mcp_packager.target import Exposure, base_config, with_audit_file, with_serve, with_services
 from mcp_targets.docker.options import Options
-from mcp_targets.docker.render import CONFIG_FOLDER, PORT, SERVICE_RESTART, drain_delay, inside, scratch
+from mcp_targets.docker.render import (
+    CONFIG_FOLDER,
+    HEALTH_INTERVAL,
+    HEALTH_RETRIES,
+    HEALTH_TIMEOUT,
+    PORT,
+    SERVICE_RESTART,
+    drain_delay,
+    inside,
+    scratch,
+)
 
 if TYPE_CHECKING:
     from mcp_packager.manifest import Manifest
@@ -89,9 +99,9 @@ def _tool(manifest: Manifest, options: Options, reference: str, services: Mappin
         **({"depends_on": conditions} if conditions else {}),
         "healthcheck": {
             "test": ["CMD", *HEALTH],
-            "interval": "30s",
-            "timeout": "5s",
-            "retries": 3,
+            "interval": f"{HEALTH_INTERVAL:g}s",
+            "timeout": f"{HEALTH_TIMEOUT:g}s",
+            "retries": HEALTH_RETRIES,
             "start_period": _seconds(options.start_timeout),
         },
         "restart": options.restart,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mcp_packager.errors import Problem, UserError
 from mcp_targets.docker.compose import HEALTH
+from mcp_targets.docker.render import HEALTH_INTERVAL, HEALTH_RETRIES, HEALTH_TIMEOUT
 
 if TYPE_CHECKING:
     from mcp_packager.image import Image
@@ -55,7 +56,8 @@ def _lines(image: Image) -> Iterator[str]:
     yield f"WORKDIR {_plain(run['WorkingDir'])}"
     yield f"USER {_plain(run['User'])}"
     yield f"STOPSIGNAL {_plain(run['StopSignal'])}"
-    yield f"HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 CMD {_array(HEALTH)}"
+    times = f"--interval={HEALTH_INTERVAL:g}s --timeout={HEALTH_TIMEOUT:g}s --start-period=60s"
+    yield f"HEALTHCHECK {times} --retries={HEALTH_RETRIES} CMD {_array(HEALTH)}"
     yield f"ENTRYPOINT {_array(run['Entrypoint'])}"
     yield f"CMD {_array(run['Cmd'])}"
 

@@ -32,10 +32,21 @@ class Options(Section):
     base: ImageName | None = Field(
         None, description="Image that the tool's layers stand on; python:MINOR-slim where unset"
     )
+    architectures: tuple[Literal["amd64", "arm64"], ...] = Field(
+        (),
+        max_length=2,
+        description="What images are made for, to be pushed as one; this machine's own where unset. "
+        "The daemon gets the one for this machine",
+    )
     port: Port | None = Field(None, description="Port to publish; a free one, kept from then on, where unset")
     host: Host = Field(
         "127.0.0.1",
         description="Address to publish on: this machine alone by default; 0.0.0.0 for the network it is in",
+    )
+    front: bool = Field(
+        default=True,
+        description="Whether a small container of its own holds the port, so that no redeploy closes it; "
+        "otherwise the tool's container publishes it",
     )
     keep: Annotated[int, Field(ge=0, le=100)] = Field(5, description="Earlier releases to keep for a rollback")
     pids: Annotated[int, Field(ge=16, le=100_000)] = Field(256, description="Most processes and threads of the tool")

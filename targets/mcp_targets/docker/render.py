@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_packager.target import (
+    SOURCE,
     DesiredInput,
     Generated,
     Key,
@@ -29,10 +31,15 @@ from mcp_targets.docker.options import Options
 
 if TYPE_CHECKING:
     from mcp_packager.manifest import Manifest
+    from mcp_packager.manifest.service import Health
 
 NETWORK: Final = Key("network", "network")
 FRONT: Final = Key("front", "front")
 ROUTE: Final = Key("route", "route")
+CANDIDATE: Final = Key("candidate", "candidate")
+"""Without a front: the new version where this machine alone reaches it, for as long as a deploy looks at it."""
+SERVER: Final = Key("server", "server")
+"""Without a front: the container that publishes the port."""
 
 PORT: Final = 8000
 CONFIG_FOLDER: Final = "/run/mcp-tool/config"
@@ -46,7 +53,14 @@ FRONT_VERSION: Final = 1
 
 SERVICE_RESTART: Final = "unless-stopped"
 
-_SCRATCH: Final = 64 * 1024 * 1024
+HEALTH_INTERVAL: Final = 30.0
+HEALTH_TIMEOUT: Final = 5.0
+HEALTH_RETRIES: Final = 3
+"""How often and how long the daemon asks the tool whether it is ready, in seconds, and after how many it says so."""
+
+SCRATCH: Final = 64 * 1024 * 1024
+"""Bytes of ``/tmp`` where ``[resources] disk`` says nothing."""
+_SETTINGS: Final = ("memory", "cpu", "disk", "pids", "restart", "log_size", "log_files", "path", "auth")
 _DRAIN_DELAY: Final = 1.0
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _HOST: Final = "host.docker.internal"
@@ -58,13 +72,19 @@ def resources(request: DesiredInput, options: Options) -> tuple[Resource, ...]:
     image = Resource(
         "image",
         request.artifact.digest.removeprefix("sha256:")[:16],
-        {"id": facts["image"], "reference": facts["reference"]},
+        {
+            "id": facts["image"],
+            "reference": facts["reference"],
+            **({SOURCE: facts[SOURCE]} if SOURCE in facts else {}),
+        },
         lifetime=Lifetime.RELEASE,
     )
     document = _config(request)
     config = Resource("config", digest(document)[:16], {"document": document}, lifetime=Lifetime.RELEASE)
-    services = tuple(_services(request.manifest, image.key))
-    container = _container(request, options, image.key, config.key, services)
+    services = tuple(_services(request.manifest, options, image.key))
+    fields = _fields(request, options, image.key, config.key)
+    needs = (NETWORK, *(service.key for service in services if service.kind == "service"))
+    alone, behind = _alone(fields, needs, options), _behind_a_front(fields, needs, image, config, options)
     return (
         Resource(*NETWORK, {"internal": False}),
         image,
@@ -72,19 +92,35 @@ def resources(request: DesiredInput, options: Options) -> tuple[Resource, ...]:
         *key_resources(document),
         config,
         *services,
-        container,
-        Resource(
-            *FRONT,
-            {
-                "host": options.host,
-                "port": options.port or Generated("port"),
-                "version": FRONT_VERSION,
-                "image": Ref(image.key, "id"),
-            },
-            (NETWORK,),
-            phase=Phase.SWITCH,
-        ),
-        Resource(*ROUTE, {"upstream": address(container.name)}, (FRONT, container.key), phase=Phase.SWITCH),
+        *(behind if options.front else alone),
+    )
+
+
+def _behind_a_front(
+    fields: Mapping[str, Value], needs: tuple[Key, ...], image: Resource, config: Resource, options: Options
+) -> tuple[Resource, ...]:
+    """The front, and the tool under a name of its content: containers of two releases run side by side."""
+    settings = {name: fields[name] for name in _SETTINGS}
+    name = digest({"image": image.name, "config": config.name, **settings})[:12]
+    front = {
+        "host": options.host,
+        "port": options.port or Generated("port"),
+        "version": FRONT_VERSION,
+        "image": Ref(image.key, "id"),
+    }
+    return (
+        Resource("container", name, fields, needs, phase=Phase.CANDIDATE),
+        Resource(*FRONT, front, (NETWORK,), phase=Phase.SWITCH),
+        Resource(*ROUTE, {"upstream": address(name)}, (FRONT, Key("container", name)), phase=Phase.SWITCH),
+    )
+
+
+def _alone(fields: Mapping[str, Value], needs: tuple[Key, ...], options: Options) -> tuple[Resource, ...]:
+    """The tool at the port itself, and its like beside it for as long as the deploy looks at the new version."""
+    place = {"host": options.host, "port": options.port or Generated("port")}
+    return (
+        Resource(*CANDIDATE, fields, needs, phase=Phase.CANDIDATE, lifetime=Lifetime.TRANSIENT),
+        Resource(*SERVER, {**fields, **place}, needs, phase=Phase.SWITCH),
     )
 
 
@@ -93,11 +129,10 @@ def address(container: str) -> str:
     return f"{container}:{PORT}"
 
 
-def _container(
-    request: DesiredInput, options: Options, image: Key, config: Key, services: tuple[Resource, ...]
-) -> Resource:
+def _fields(request: DesiredInput, options: Options, image: Key, config: Key) -> dict[str, Value]:
+    """How the tool's container is wanted."""
     manifest = request.manifest
-    settings: dict[str, Value] = {
+    return {
         "memory": manifest.resources.memory,
         "cpu": manifest.resources.cpu,
         "disk": manifest.resources.disk,
@@ -107,11 +142,6 @@ def _container(
         "log_files": options.log_files,
         "path": manifest.serve.path,
         "auth": auth_mode(request.config),
-    }
-    # Containers of two releases run side by side, so each has a name of its own.
-    name = digest({"image": image.name, "config": config.name, **settings})[:12]
-    fields: dict[str, Value] = {
-        **settings,
         "image": Ref(image, "id"),
         "config": Ref(config, "volume"),
         "secrets": {name: Ref(Key("secret", name), "volume") for name in sorted(manifest.secrets)},
@@ -119,11 +149,9 @@ def _container(
         "start_timeout": options.start_timeout,
         "state": "running",
     }
-    needs = (NETWORK, *(service.key for service in services if service.kind == "service"))
-    return Resource("container", name, fields, needs, phase=Phase.CANDIDATE)
 
 
-def _services(manifest: Manifest, tool: Key) -> list[Resource]:
+def _services(manifest: Manifest, options: Options, tool: Key) -> list[Resource]:
     """Services with an image of their own, and the volumes of their data.
 
     They need the tool's image: whether one is up is seen from a container beside it, which that image can be.
@@ -147,12 +175,27 @@ def _services(manifest: Manifest, tool: Key) -> list[Resource]:
             "data": None if service.volume is None else service.volume.path,
             "memory": service.resources.memory,
             "cpu": service.resources.cpu,
-            "health": None if health.command is None else list(health.command),
+            "log_size": options.log_size,
+            "log_files": options.log_files,
+            "health": _asked(service.health),
             "start": health.start + health.retries * (health.interval + health.timeout),
             "state": "running",
         }
         made.append(Resource("service", name, fields, (NETWORK, tool)))
     return made
+
+
+def _asked(health: Health) -> dict[str, Value] | None:
+    """What a service is asked to know whether it is well; ``None`` where its manifest names no command."""
+    if health.command is None:
+        return None
+    return {
+        "command": list(health.command),
+        "interval": health.interval,
+        "timeout": health.timeout,
+        "retries": health.retries,
+        "start": health.start,
+    }
 
 
 def _config(request: DesiredInput) -> dict[str, Any]:
@@ -182,7 +225,7 @@ def drain_delay(manifest: Manifest) -> float:
 
 def scratch(manifest: Manifest) -> int:
     """Bytes of ``/tmp``, which is in memory."""
-    return manifest.resources.disk or _SCRATCH
+    return manifest.resources.disk or SCRATCH
 
 
 def inside(address: str) -> str:

@@ -26,15 +26,19 @@ from mcp_packager.target import (
     owned,
 )
 from mcp_targets.docker import image as images
-from mcp_targets.docker.containers import Containers, died, private_port, uptime
+from mcp_targets.docker.containers import Containers, died, uptime
 from mcp_targets.docker.daemon import Daemon, speaking
+from mcp_targets.docker.fronts import Fronts
 from mcp_targets.docker.names import Names, fields_of, key_of
+from mcp_targets.docker.ports import KEPT, Ports
 from mcp_targets.docker.records import VolumeLock, VolumeRecords
-from mcp_targets.docker.render import FRONT, NETWORK, ROUTE
+from mcp_targets.docker.render import FRONT, NETWORK, ROUTE, SERVER
+from mcp_targets.docker.server import SERVERS, STOP_SECONDS, Servers, published, reached
+from mcp_targets.docker.services import SERVICE_STOP_SECONDS, Services
 from mcp_targets.docker.volumes import Volumes, config_held
 
-_REACHED: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - a name of what is served, not a choice to serve it
 _LOG_LINES: Final = 10
+_RUN: Final = SERVERS | {"service", "front", "route"}
 
 
 def _but(*names: str) -> Any:
@@ -46,6 +50,9 @@ def _but(*names: str) -> Any:
     return project
 
 
+GAP: Final = "closes the port for about 2 s, longer while calls in flight end"
+"""What it costs to have no front."""
+
 KINDS: Final = (
     Kind("network", replace_on=frozenset({"internal"})),
     Kind("image"),
@@ -56,6 +63,8 @@ KINDS: Final = (
     Kind("service", effect="restarts the service; the tool waits for it"),
     Kind("container", effect="restarts the server; calls wait for it"),
     # It may run from the image of any release.
+    Kind("candidate"),
+    Kind("server", effect=GAP),
     Kind("front", project=_but("image"), effect="closes the port for a moment"),
     Kind("route", effect="moves clients to the new server; no connection is refused"),
 )
@@ -70,7 +79,11 @@ class DockerWorld:
         self._names = Names(request.identity)
         project = request.manifest.project if request.manifest else None
         self._volumes = Volumes(self._daemon, self._names, request.environ, project)
-        self._containers = Containers(self._daemon, self._names, self._volumes.value, self._volumes.read_values)
+        self._containers = Containers(self._daemon, self._names, self._volumes.read_values)
+        self._services = Services(self._daemon, self._names, self._containers, self._volumes.value)
+        self._ports = Ports(self._daemon, self._names)
+        self._servers = Servers(self._containers, self._ports)
+        self._fronts = Fronts(self._daemon, self._containers, self._ports)
         self._swept = False
         self._sweeping = threading.Lock()
         self.kinds = KINDS
@@ -95,12 +108,12 @@ class DockerWorld:
             match key.kind:
                 case "image":
                     yield Observed(*key, fields)
-                case "container" | "service" | "front":
+                case "container" | "candidate" | "server" | "service" | "front":
                     yield Observed(*key, {**fields, **self._state(key)})
                 case _:
                     pass  # what there is for as long as a command runs
         if any(key_of(container["Labels"]) == FRONT for container in containers):
-            upstream = self._containers.upstream()
+            upstream = self._fronts.upstream()
             if upstream is not None:
                 yield Observed(*ROUTE, {"upstream": upstream})
 
@@ -114,11 +127,11 @@ class DockerWorld:
         seen: dict[str, Value] = {"state": "running" if running else state["Status"]}
         if key.kind == FRONT.kind:
             return seen if running else {**seen, "version": state["Status"]}
-        if running and key.kind == "container" and not self._containers.is_ready(found):
+        if running and key.kind in SERVERS and not self._servers.is_ready(found):
             seen["state"] = "starting"
         seen |= {"memory": host.get("Memory") or None, "cpu": (host.get("NanoCpus") or 0) / 1e9 or None}
-        if key.kind == "container":
-            seen |= {"private_port": private_port(found)}
+        if key.kind in SERVERS and (address := published(found)):
+            seen |= {"private_port": address[1]}
         return seen
 
     def apply(self, step: Step) -> Mapping[str, Value]:
@@ -130,7 +143,7 @@ class DockerWorld:
         if step.resource is None or step.action is Action.DELETE:
             self._delete(step.key, step.observed)
             return {}
-        if step.key.kind in {"service", "container", "front", "route"}:
+        if step.key.kind in _RUN:
             return self._run(step.resource)
         return self._keep(step.resource)
 
@@ -155,14 +168,16 @@ class DockerWorld:
     def _run(self, resource: Resource) -> Mapping[str, Value]:
         match resource.kind:
             case "service":
-                return self._containers.service(resource, self._tool_image())
-            case "container":
+                return self._services.run(resource, self._tool_image())
+            case "container" | "candidate":
                 self._await_services()
-                return self._containers.tool(resource)
+                return self._servers.run(resource)
+            case "server":
+                return self._servers.publish(resource)
             case "front":
-                return self._containers.front(resource)
+                return self._fronts.run(resource)
             case "route":
-                return self._containers.route(resource)
+                return self._fronts.route(resource)
             case kind:
                 raise _unknown(kind)
 
@@ -178,7 +193,7 @@ class DockerWorld:
         """Wait for services that were started a short time ago: a deploy that was killed may not have done so."""
         for found in self.observe().values():
             if found.key.kind == "service":
-                self._containers.await_service(found, self._tool_image)
+                self._services.await_one(found, self._tool_image)
 
     def _tool_image(self) -> str:
         """Any image of the tool's: it holds a Python that can look at a port."""
@@ -197,10 +212,15 @@ class DockerWorld:
                 images.drop(self._daemon, self._names, key.name, fields.get("id") or fields.get("loading"))
             case "volume" | "secret" | "key" | "config":
                 self._volumes.delete(key)
-            case "container" | "service":
-                self._containers.remove(key)
+            case "container" | "candidate":
+                self._containers.remove(key, stop_seconds=STOP_SECONDS)
+            case "server":
+                self._containers.remove(key, stop_seconds=STOP_SECONDS)
+                self._ports.forget(key.kind)
+            case "service":
+                self._containers.remove(key, stop_seconds=SERVICE_STOP_SECONDS)
             case "front":
-                self._containers.remove(key)
+                self._fronts.remove()
                 if observed is not None and observed.fields.get("image"):
                     images.discard(self._daemon, observed.fields["image"])
             case "route":
@@ -218,22 +238,21 @@ class DockerWorld:
         """The new container's own address, or the front's, which clients use."""
         match phase:
             case Phase.CANDIDATE:
-                found = [thing for key, thing in observed.items() if key.kind == "container"]
+                found = [thing for key, thing in observed.items() if key.kind in {"container", "candidate"}]
                 return _endpoint("127.0.0.1", found[0].fields.get("private_port"), found[0]) if found else None
             case Phase.SWITCH:
-                front, route = observed.get(FRONT), observed.get(ROUTE)
-                served = None if route is None else _served(observed, route.fields["upstream"])
-                if front is None or served is None:
+                served = _served(observed)
+                holder = served if served is None or served.key == SERVER else observed.get(FRONT)
+                if holder is None or served is None:
                     return None
-                return _endpoint(front.fields["host"], front.fields["port"], served)
+                return _endpoint(holder.fields["host"], holder.fields["port"], served)
             case Phase.PREPARE | Phase.RETIRE:
                 return None
 
     def status(self) -> Status:
         """How the deployment is now."""
         observed = self.observe()
-        route = observed.get(ROUTE)
-        served = None if route is None else _served(observed, route.fields["upstream"])
+        served = _served(observed)
         if served is None:
             return Status(State.STOPPED, detail=("nothing serves clients",)) if observed else Status(State.ABSENT)
         found = self._containers.inspect(served.key)
@@ -241,7 +260,7 @@ class DockerWorld:
         detail = (
             [] if running else [died(found), *(f"log: {line}" for line in self.logs(lines=_LOG_LINES, follow=False))]
         )
-        if FRONT not in observed or observed[FRONT].fields.get("state") != "running":
+        if served.key != SERVER and observed.get(FRONT, served).fields.get("state") != "running":
             detail.append("the front, which holds the port, does not run")
         return Status(
             State.RUNNING if running and not detail else State.CRASHED,
@@ -254,10 +273,10 @@ class DockerWorld:
 
     def logs(self, *, lines: int, follow: bool) -> Iterator[str]:
         """The log of the container that serves clients."""
-        upstream = self._containers.upstream()
-        if upstream is None:
+        served = _served(self.observe())
+        if served is None:
             return
-        name = self._containers.name(Key("container", upstream.partition(":")[0]))
+        name = self._containers.name(served.key)
         with speaking():
             told = self._daemon.api.logs(name, tail=lines, stdout=True, stderr=True, stream=True, follow=follow)
             rest = b""
@@ -283,20 +302,24 @@ def _half_made(volumes: Sequence[Any], containers: Collection[Key]) -> Iterator[
         key, fields = key_of(volume["Labels"]), fields_of(volume["Labels"])
         if key.kind == "image" and key not in containers:
             yield Observed(*key, {"loading": fields.get("id")})
-        if key.kind == FRONT.kind and FRONT not in containers:
-            yield Observed(*FRONT, {**fields, "state": "gone"})
+        if key.name == KEPT and key.kind in {FRONT.kind, SERVER.kind}:
+            holder = Key(key.kind, key.kind)
+            if holder not in containers:
+                yield Observed(*holder, {**fields, "state": "gone"})
 
 
-def _served(observed: Mapping[Key, Observed], upstream: str) -> Observed | None:
-    return observed.get(Key("container", upstream.partition(":")[0]))
+def _served(observed: Mapping[Key, Observed]) -> Observed | None:
+    """The server that clients get: the one that publishes the port, else the one that the front sends them to."""
+    server, route = observed.get(SERVER), observed.get(ROUTE)
+    if server is not None and server.fields["state"] != "gone":
+        return server
+    return None if route is None else observed.get(Key("container", route.fields["upstream"].partition(":")[0]))
 
 
 def _endpoint(host: str, port: int | None, server: Observed) -> Endpoint | None:
     if not port:
         return None
-    named = _REACHED.get(host, host)
-    shown = f"[{named}]" if ":" in named else named
-    url = f"http://{shown}:{port}{server.fields['path']}"
+    url = f"http://{reached(host)}:{port}{server.fields['path']}"
     return Endpoint(url=url, auth=Auth(server.fields.get("auth", "none")))
 
 

@@ -1,0 +1,83 @@
+"""The front: a container of its own that publishes the port, and sends connections where the deploy last said."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Final
+
+from mcp_packager.errors import Problem, WorldError
+from mcp_packager.target import Resource, Value
+from mcp_targets.docker.containers import PAUSE, PYTHON, Containers, log_config
+from mcp_targets.docker.daemon import Daemon
+from mcp_targets.docker.ports import Ports
+from mcp_targets.docker.render import FRONT, PORT, SERVER
+from mcp_targets.docker.server import STOP_SECONDS as SERVER_STOP_SECONDS
+
+_STOP_SECONDS: Final = 12
+_SECONDS: Final = 20.0
+_FOLDER: Final = "/run/front"
+_STATE: Final = f"{_FOLDER}/state"
+_FRONT: Final = (*PYTHON, "-m", "mcp_tool.front")
+_LOG: Final = log_config(10 * 1024 * 1024, 3)
+
+
+class Fronts:
+    """Runs the front of one deployment and tells it where to."""
+
+    def __init__(self, daemon: Daemon, containers: Containers, ports: Ports) -> None:
+        self._daemon = daemon
+        self._containers = containers
+        self._ports = ports
+
+    def run(self, resource: Resource) -> dict[str, Value]:
+        """Run the front, which publishes the port and stays when the tool changes.
+
+        Raises:
+            WorldError: something else holds the port.
+        """
+        wanted = self._ports.settled(resource)
+        volume = self._ports.volume(FRONT.kind)
+        self._daemon.write(volume, {"state/": b""})
+        # A server that published the port itself, of an earlier deploy.
+        self._containers.remove(SERVER, stop_seconds=SERVER_STOP_SECONDS)
+        self._containers.run(
+            wanted,
+            image=wanted.fields["image"],
+            entrypoint=[*_FRONT],
+            command=["serve", "--listen", f"0.0.0.0:{PORT}", "--state", _STATE],
+            alias="front",
+            stop_seconds=_STOP_SECONDS,
+            binds={volume: {"bind": _FOLDER, "mode": "rw"}},
+            port_bindings={f"{PORT}/tcp": (wanted.fields["host"], wanted.fields["port"])},
+            pids_limit=64,
+            restart_policy={"Name": "unless-stopped"},
+            log_config=_LOG,
+        )
+        return dict(wanted.fields)
+
+    def route(self, resource: Resource) -> dict[str, Value]:
+        """Have the front send new connections to the tool that is wanted.
+
+        Raises:
+            WorldError: the front does not do it.
+        """
+        upstream = resource.fields["upstream"]
+        deadline = time.monotonic() + _SECONDS
+        while True:
+            code, said = self._containers.execute(FRONT, [*_FRONT, "switch", "--state", _STATE, upstream])
+            if code == 0 and json.loads(said)["upstream"] == upstream:
+                return {"upstream": upstream}
+            if time.monotonic() > deadline:
+                raise WorldError(Problem(f"the front does not move to {upstream}: {said[:200]}", "try again"))
+            time.sleep(PAUSE)
+
+    def upstream(self) -> str | None:
+        """Where the front sends new connections."""
+        found = self._daemon.read_from(self._containers.name(FRONT), f"{_STATE}/upstream")
+        return None if found is None else found.decode().strip() or None
+
+    def remove(self) -> None:
+        """End it, and forget the port."""
+        self._containers.remove(FRONT, stop_seconds=_STOP_SECONDS)
+        self._ports.forget(FRONT.kind)

@@ -1,0 +1,140 @@
+"""The tool's own container: behind the front, as a candidate that nobody calls yet, or publishing the port itself."""
+
+from __future__ import annotations
+
+import time
+import urllib.error
+import urllib.request
+from typing import Any, Final
+
+from mcp_packager.errors import UserError
+from mcp_packager.target import Resource, Value
+from mcp_targets.docker.compose import HEALTH
+from mcp_targets.docker.containers import PAUSE, Containers, died, health, limits, uptime
+from mcp_targets.docker.names import fields_of
+from mcp_targets.docker.ports import Ports
+from mcp_targets.docker.render import (
+    CONFIG_FOLDER,
+    FRONT,
+    HEALTH_INTERVAL,
+    HEALTH_RETRIES,
+    HEALTH_TIMEOUT,
+    KEYS_FOLDER,
+    PORT,
+    SCRATCH,
+    SECRETS_FOLDER,
+)
+
+STOP_SECONDS: Final = 28
+"""More than the runtime gives calls in flight, so that it is never cut short."""
+_FRONT_STOP_SECONDS: Final = 2
+"""Clients that keep a connection open would hold the port for as long as the front waits for them."""
+SERVERS: Final = frozenset({"container", "candidate", "server"})
+"""The kinds of resource that are the tool's container."""
+
+
+class Servers:
+    """Runs the tool's containers."""
+
+    def __init__(self, containers: Containers, ports: Ports) -> None:
+        self._containers = containers
+        self._ports = ports
+
+    def run(self, resource: Resource) -> dict[str, Value]:
+        """Run the tool where only this machine reaches it, and wait until it is ready.
+
+        Raises:
+            UserError: it does not become ready; its last log lines are in the problem.
+        """
+        # Any port, for whoever looks at it before clients do.
+        return self._run(resource, ("127.0.0.1", None))
+
+    def publish(self, resource: Resource) -> dict[str, Value]:
+        """Run the tool at the port that clients know, which whatever held it until now lets go.
+
+        Raises:
+            UserError: it does not become ready.
+            WorldError: something else holds the port.
+        """
+        wanted = self._ports.settled(resource)
+        # The front of an earlier deploy; its volume, which says where clients are, goes in retire.
+        self._containers.remove(FRONT, stop_seconds=_FRONT_STOP_SECONDS)
+        return self._run(wanted, (wanted.fields["host"], wanted.fields["port"]))
+
+    def is_ready(self, found: Any) -> bool:
+        """Whether a tool's container answers, or has run for so long that it is not its start that one waits for."""
+        age, limit = uptime(found), fields_of(found["Config"]["Labels"]).get("start_timeout", 0)
+        return age is None or age > limit or _answers(published(found))
+
+    def _run(self, resource: Resource, port: tuple[str, int | None]) -> dict[str, Value]:
+        fields = resource.fields
+        binds = {fields["config"]: {"bind": CONFIG_FOLDER, "mode": "ro"}}
+        for name, volume in fields["secrets"].items():
+            binds[volume] = {"bind": f"{SECRETS_FOLDER}/{name}", "mode": "ro"}
+        for name, volume in fields["keys"].items():
+            binds[volume] = {"bind": f"{KEYS_FOLDER}/{name}", "mode": "ro"}
+        serve = ["--transport", "http", "--host", "0.0.0.0", "--port", str(PORT)]  # noqa: S104 - the container's own network
+        self._containers.run(
+            resource,
+            image=fields["image"],
+            command=[*serve, "--config", f"{CONFIG_FOLDER}/config.json"],
+            alias=resource.name,
+            stop_seconds=STOP_SECONDS,
+            binds=binds,
+            port_bindings={f"{PORT}/tcp": port},
+            tmpfs={"/tmp": f"rw,noexec,nosuid,size={fields['disk'] or SCRATCH}"},  # noqa: S108 - the container's
+            pids_limit=fields["pids"],
+            restart_policy={"Name": fields["restart"]},
+            health=health(
+                HEALTH,
+                interval=HEALTH_INTERVAL,
+                timeout=HEALTH_TIMEOUT,
+                retries=HEALTH_RETRIES,
+                start=fields["start_timeout"],
+            ),
+            **limits(fields),
+        )
+        return self._ready(resource)
+
+    def _ready(self, resource: Resource) -> dict[str, Value]:
+        deadline = time.monotonic() + resource.fields["start_timeout"]
+        while True:
+            found = self._containers.inspect(resource.key)
+            state = {} if found is None else found["State"]
+            address = published(found)
+            if state.get("Running") and _answers(address):
+                return {**resource.fields, "private_port": address[1] if address else None}
+            ended = found is None or state["Status"] in {"exited", "dead"} or found["RestartCount"] > 0
+            if ended or time.monotonic() > deadline:
+                raise self._not_ready(resource, died(found) if ended else None)
+            time.sleep(PAUSE)
+
+    def _not_ready(self, resource: Resource, died_of: str | None) -> UserError:
+        why = died_of or f"the server was not ready after {resource.fields['start_timeout']:g} s"
+        return self._containers.not_up("the server", resource.key, why, "mend what its log says")
+
+
+def published(found: Any) -> tuple[str, int] | None:
+    """Host and port on this machine at which the tool's own container answers."""
+    ports = ((found or {}).get("NetworkSettings") or {}).get("Ports") or {}
+    bound = ports.get(f"{PORT}/tcp") or ()
+    return (reached(bound[0]["HostIp"]), int(bound[0]["HostPort"])) if bound else None
+
+
+def reached(host: str) -> str:
+    """The address at which this machine reaches what is published on ``host``, as it stands in a URL."""
+    named = _REACHED.get(host, host)
+    return f"[{named}]" if ":" in named else named
+
+
+_REACHED: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - a name of what is served, not a choice to serve it
+
+
+def _answers(address: tuple[str, int] | None) -> bool:
+    if address is None:
+        return False
+    try:
+        with urllib.request.urlopen(f"http://{address[0]}:{address[1]}/readyz", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (OSError, urllib.error.URLError, ValueError):
+        return False
