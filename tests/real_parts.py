@@ -14,8 +14,10 @@ import hashlib
 import os
 import platform
 import shutil
+import socket
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -124,6 +126,16 @@ def base_image() -> Path:
     return bases.tar_of(minor)
 
 
+def arm64_image() -> Path:
+    """The same base image for another processor, as a tar file."""
+    from tests.containers import bases
+
+    minor = "{}.{}".format(*sys.version_info)
+    if minor not in bases.SUITES or not bases.tar_of(minor, "arm64").is_file():
+        raise MissingPartError("no base image for arm64 in the cache; on Debian, as root: make parts")
+    return bases.tar_of(minor, "arm64")
+
+
 def database_image() -> Path:
     """An image of a PostgreSQL, as a tar file."""
     from tests.containers import bases
@@ -171,6 +183,24 @@ def own_cluster() -> Path:
     return go_part("kubernetes")
 
 
+def balancers() -> Path:
+    """The nginx that stands for load balancers, with the modules it needs and ports of its own."""
+    for file, package in (
+        ("nginx/modules/ngx_http_lua_module.so", "libnginx-mod-http-lua"),
+        (f"{sysconfig.get_config_var('MULTIARCH')}/lua/5.1/cjson.so", "lua-cjson"),
+        (f"{sysconfig.get_config_var('MULTIARCH')}/libnss_wrapper.so", "libnss-wrapper"),
+    ):
+        if not Path("/usr/lib", file).exists():
+            raise MissingPartError(f"no {Path(file).name}; install {package}")
+    for port in (80, 443):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.10.1", port))
+            except OSError as error:
+                raise MissingPartError(f"port {port} of 127.0.10.1 is not to be had: {error}") from error
+    return nginx()
+
+
 def checker(name: str) -> Path:
     """A program that judges what is made, in an environment of its own that :func:`install` made."""
     found = checkers.installed(cache(), name)
@@ -211,7 +241,9 @@ def python(minor: str) -> Path:
 
 PARTS: Mapping[str, Callable[[], Path]] = MappingProxyType(
     {
+        "arm64-image": arm64_image,
         "bash": lambda: _program("bash", "install bash"),
+        "balancers": balancers,
         "base-image": base_image,
         "check-jsonschema": lambda: checker("check-jsonschema"),
         "checkov": lambda: checker("checkov"),
@@ -242,6 +274,7 @@ PARTS: Mapping[str, Callable[[], Path]] = MappingProxyType(
         "python3.12": lambda: python("3.12"),
         "python3.13": lambda: python("3.13"),
         "python3.14": lambda: python("3.14"),
+        "qemu-aarch64": lambda: _program("qemu-aarch64-static", "install qemu-user-static"),
         "redis": redis,
         "referrers-registry": lambda: go_part("referrers-registry"),
         "skopeo": lambda: _program("skopeo", "install skopeo"),

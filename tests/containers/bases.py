@@ -60,9 +60,10 @@ def can_make() -> bool:
     return os.geteuid() == 0 and shutil.which("mmdebstrap") is not None
 
 
-def tar_of(minor: str) -> Path:
+def tar_of(minor: str, architecture: str = "amd64") -> Path:
     """The tar file of the base with that Python; it may not be there."""
-    return real_parts.cache() / "bases" / f"{SUITES[minor]}.tar"
+    other = "" if architecture == "amd64" else f"-{architecture}"
+    return real_parts.cache() / "bases" / f"{SUITES[minor]}{other}.tar"
 
 
 def redis_tar() -> Path:
@@ -82,17 +83,19 @@ def make(minor: str) -> None:
         subprocess.CalledProcessError: mmdebstrap failed; its own words are on stderr.
     """
     _make(tar_of(minor), SUITES[minor], _PACKAGES)
+    _make(tar_of(minor, "arm64"), SUITES[minor], _PACKAGES, "arm64")
     _make(redis_tar(), "bookworm", _SERVICE)
     if whole():
         _make(postgres_tar(), "bookworm", _DATABASE)
 
 
-def _make(place: Path, suite: str, packages: str) -> None:
+def _make(place: Path, suite: str, packages: str, architecture: str = "amd64") -> None:
     if place.is_file():
         return
     place.parent.mkdir(parents=True, exist_ok=True)
     fresh = place.with_name(f".{os.getpid()}.{place.name}")
-    options = ["--quiet", "--variant=extract", f"--include={packages}"]
+    # Unpacked and not set up, so that nothing of another architecture is run.
+    options = ["--quiet", "--variant=extract", f"--include={packages}", f"--architectures={architecture}"]
     epoch = {**os.environ, "SOURCE_DATE_EPOCH": "315532800"}
     subprocess.run(["mmdebstrap", *options, suite, fresh], check=True, env=epoch, stdout=subprocess.DEVNULL)
     fresh.rename(place)
@@ -102,6 +105,25 @@ def push(address: str, minor: str) -> str:
     """Put the base into a registry as ``library/python:MINOR-slim``; its digest."""
     env = ["PATH=/usr/local/bin:/usr/bin:/bin", f"PYTHON_VERSION={minor}.0"]
     return _push(address, "library/python", f"{minor}-slim", tar_of(minor), {"Env": env})
+
+
+def push_both(address: str, minor: str) -> str:
+    """Put the base into a registry for both processors, as an index under the same name; the index's digest."""
+    from mcp_packager.image import Reference, Registry
+    from mcp_packager.image.registry import INDEX, MANIFEST
+
+    registry = Registry(Reference(address, "library/python"))
+    entries = []
+    for architecture in ("amd64", "arm64"):
+        env = ["PATH=/usr/local/bin:/usr/bin:/bin", f"PYTHON_VERSION={minor}.0"]
+        tag = f"{minor}-{architecture}"
+        digest = _push(address, "library/python", tag, tar_of(minor, architecture), {"Env": env}, architecture)
+        found = registry.manifest(digest)
+        platform = {"architecture": architecture, "os": "linux"}
+        size = len(found.data) if found else 0
+        entries.append({"mediaType": MANIFEST, "digest": digest, "size": size, "platform": platform})
+    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}
+    return registry.put_manifest(json.dumps(index).encode(), INDEX, f"{minor}-slim")
 
 
 def push_redis(address: str) -> str:

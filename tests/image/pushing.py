@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ _MANIFEST = """\
 name = "pushed-tool"
 version = "{version}"
 entrypoint = "pushed_tool"
+dependencies = {dependencies}
 
 [env]
 GREETING = "hello"
@@ -38,11 +40,19 @@ def greet(name: str) -> str:
 '''
 
 
-def project(folder: Path, *, version: str = "1.0.0", options: str = "", more: str = "") -> Path:
-    """A tool that greets as its stage says; ``options`` are lines below ``[target.docker]``."""
+def project(
+    folder: Path,
+    *,
+    version: str = "1.0.0",
+    options: str = "",
+    dependencies: Sequence[str] = (),
+    code: str = "",
+) -> Path:
+    """A tool that greets as its stage says; ``options`` are lines below ``[target.docker]``, ``code`` comes first."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "mcp-tool.toml").write_text(_MANIFEST.format(version=version, options=options) + more)
-    (folder / "pushed_tool.py").write_text(_CODE.format(version=version))
+    manifest = _MANIFEST.format(version=version, options=options, dependencies=json.dumps(list(dependencies)))
+    (folder / "mcp-tool.toml").write_text(manifest)
+    (folder / "pushed_tool.py").write_text(code + _CODE.format(version=version))
     return folder
 
 

@@ -1,20 +1,16 @@
-"""The tool's image at the daemon: loaded from the artifact, held for as long as a release may need it."""
+"""The tool's image at the daemon: loaded from artifact or registry, held for as long as a release may need it."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from mcp_packager.errors import Problem, WorldError
-from mcp_packager.image import docker_archive
-from mcp_packager.target import Key, Value
+from mcp_packager.image import LAYOUT, docker_archive, fetched_archive, find, manifests, parse
+from mcp_packager.target import SOURCE, Key, Value
 from mcp_targets.docker.daemon import Daemon, speaking
 from mcp_targets.docker.names import Names
-
-LAYOUT: Final = "image"
-"""The OCI layout inside the artifact's folder."""
 
 
 def ensure(
@@ -32,7 +28,7 @@ def ensure(
     with speaking():
         daemon.api.create_volume(names.of("image", name), labels=names.labels(key, {"id": wanted}))
     if not there(daemon, wanted):
-        _load(daemon, wanted, fields["reference"], output)
+        _load(daemon, wanted, _archive(wanted, fields, output))
     daemon.hold(names.of("image", name), names.labels(key, fields), wanted)
     return dict(fields)
 
@@ -71,7 +67,11 @@ def there(daemon: Daemon, image: str) -> bool:
     return True
 
 
-def _load(daemon: Daemon, image: str, reference: str, output: Path | None) -> None:
+def _archive(image: str, fields: Mapping[str, Value], output: Path | None) -> Iterator[bytes]:
+    """The image as the daemon takes it: out of the registry that it was found in, or of the artifact's folder."""
+    name: str = fields["reference"]
+    if SOURCE in fields:
+        return fetched_archive(find(parse(fields[SOURCE])), image, name)
     layout = None if output is None else output / LAYOUT
     if layout is None or not _holds(layout, image):
         raise WorldError(
@@ -80,8 +80,12 @@ def _load(daemon: Daemon, image: str, reference: str, output: Path | None) -> No
                 "build and deploy that version again",
             )
         )
+    return docker_archive(layout, [name], image)
+
+
+def _load(daemon: Daemon, image: str, archive: Iterator[bytes]) -> None:
     with speaking():
-        told: Iterator[Any] = daemon.api.load_image(docker_archive(layout, [reference]))
+        told: Iterator[Any] = daemon.api.load_image(archive)
         for line in told:
             if "error" in line:
                 raise _not_loaded(str(line["error"]))
@@ -92,10 +96,8 @@ def _load(daemon: Daemon, image: str, reference: str, output: Path | None) -> No
 def _holds(layout: Path, image: str) -> bool:
     """Whether a layout is of the image with that configuration."""
     try:
-        top = json.loads((layout / "index.json").read_bytes())["manifests"][0]["digest"]
-        manifest = json.loads((layout / "blobs" / "sha256" / top.removeprefix("sha256:")).read_bytes())
-        return bool(manifest["config"]["digest"] == image)
-    except (OSError, ValueError, KeyError, IndexError):
+        return any(manifest["config"]["digest"] == image for manifest in manifests(layout))
+    except (OSError, ValueError, KeyError):
         return False
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from mcp_packager.manifest import Section
+from mcp_packager.manifest import Many, Section
 from mcp_packager.manifest.units import Duration, Size
 from mcp_packager.manifest.words import ImageName, Port
 
@@ -32,9 +32,8 @@ class Options(Section):
     base: ImageName | None = Field(
         None, description="Image that the tool's layers stand on; python:MINOR-slim where unset"
     )
-    architectures: tuple[Literal["amd64", "arm64"], ...] = Field(
+    architectures: Many[Literal["amd64", "arm64"]] = Field(
         (),
-        max_length=2,
         description="What images are made for, to be pushed as one; this machine's own where unset. "
         "The daemon gets the one for this machine",
     )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import platform as machine
+from dataclasses import replace
 from typing import Any, Final
 
-from mcp_packager.errors import Place, Problem
+from mcp_packager.errors import Place, Problem, UserError
 from mcp_packager.interpreters import Interpreter, find
 from mcp_packager.manifest import Manifest
 from mcp_packager.platforms import Platform
 from mcp_packager.target import (
+    IMAGE,
     TARGET_API,
     About,
     Artifact,
@@ -64,14 +66,18 @@ class DockerTarget:
         """This machine alone, unless it is told to serve the network or something in front of it does."""
         return exposure_of(manifest, loopback=options.is_loopback)
 
-    def platforms(self, manifest: Manifest, options: Any) -> tuple[tuple[Platform, Interpreter], ...]:  # noqa: ARG002  # as above
-        """Linux on this machine's processor, with the Python at hand: a container runs on the machine it is made on."""
+    def platforms(self, manifest: Manifest, options: Any) -> tuple[tuple[Platform, Interpreter], ...]:
+        """Linux on this machine's processor, where no other is named, with the Python at hand."""
         interpreter = find(manifest.tool.python)
-        return ((Platform(interpreter.minor, f"{_machine()}-{_SYSTEM}"), interpreter),)
+        wanted = options.architectures or (_architecture(),)
+        return tuple(
+            (Platform(interpreter.minor, f"{_MACHINES.get(name, name)}-{_SYSTEM}"), interpreter)
+            for name in dict.fromkeys(wanted)
+        )
 
     def base_image(self, manifest: Manifest, options: Any) -> str:
         """The image that the tool's layers stand on."""
-        ((platform, _),) = self.platforms(manifest, options)
+        ((platform, _), *_rest) = self.platforms(manifest, options)
         return options.base or f"python:{platform.python}-slim"
 
     def build(self, request: BuildInput) -> Artifact:
@@ -80,17 +86,35 @@ class DockerTarget:
         from mcp_targets.docker.emitting import stdio, write_files
 
         made = assemble(request)
-        # The daemon takes the image for its own machine; the others are for a registry.
-        here = made.of(_ARCHITECTURES.get(_machine(), "")) or made.images[0]
-        repository = f"mcp-pack/{request.manifest.tool.name}"
+        repository = _repository(request.manifest)
         reference = f"{repository}:{made.tag}"
+        # The daemon takes the image for its own machine; the others are for a registry.
+        here = made.of(_architecture())
         exposure = self.exposure(request.manifest, request.options)
-        write_files(request.manifest, request.options, exposure, here, reference, request.output)
-        facts = {"image": here.config_digest, **stdio(request.manifest, request.options, reference)}
+        write_files(request.manifest, request.options, exposure, here or made.images[0], reference, request.output)
+        facts = stdio(request.manifest, request.options, reference)
+        if here is not None:
+            facts["image"] = here.config_digest
         return image_artifact(request, ABOUT.name, made, repository, facts)
+
+    def taken(self, artifact: Artifact, manifest: Manifest, options: Any) -> Artifact:
+        """The artifact, with the name that its image gets at the daemon."""
+        from mcp_targets.docker.emitting import stdio
+
+        images = artifact.facts.get("images", {})
+        if artifact.kind != IMAGE or _architecture() not in images:
+            raise _for_others(artifact)
+        reference = artifact.facts["reference"]
+        if artifact.path is None:
+            # At the daemon an image goes by a tag; one that was pushed is the same under that of its content.
+            reference = f"{_repository(manifest)}:{artifact.version}-{artifact.digest[7:19]}"
+        facts = {"reference": reference, "image": images[_architecture()], **stdio(manifest, options, reference)}
+        return replace(artifact, target=ABOUT.name, facts={**artifact.facts, **facts})
 
     def desired(self, request: DesiredInput) -> tuple[Resource, ...]:
         """Image, network, services, the container and the front."""
+        if "image" not in request.artifact.facts:
+            raise _for_others(request.artifact)
         return resources(request, request.options)
 
     def world(self, request: WorldInput) -> DockerWorld:
@@ -98,7 +122,22 @@ class DockerTarget:
         return DockerWorld(request)
 
 
-def _machine() -> str:
-    """This machine's processor, as Linux calls it."""
+def _for_others(artifact: Artifact) -> UserError:
+    return UserError(
+        Problem(
+            f"that artifact has no image for {_architecture()}",
+            "build it for that architecture too: [target.docker] architectures",
+            found=", ".join(sorted(artifact.facts.get("images", {}))) or artifact.kind,
+        )
+    )
+
+
+def _repository(manifest: Manifest) -> str:
+    """What images are called at the daemon."""
+    return f"mcp-pack/{manifest.tool.name}"
+
+
+def _architecture() -> str:
+    """This machine's processor, as images call it."""
     name = machine.machine().lower()
-    return _MACHINES.get(name, name)
+    return _ARCHITECTURES.get(name, name)
