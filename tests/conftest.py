@@ -135,8 +135,14 @@ def own_addresses() -> set[str]:
     return set()
 
 
+@pytest.fixture(scope="session")
+def own_hosts() -> list[Path]:
+    """Files in the form of ``/etc/hosts`` that say who is behind names that the tests made up."""
+    return []
+
+
 @pytest.fixture(autouse=True, scope="session")
-def _only_this_machine(own_addresses: set[str]) -> Iterator[None]:
+def _only_this_machine(own_addresses: set[str], own_hosts: list[Path]) -> Iterator[None]:
     """Refuse connections and look-ups beyond loopback in this process; children are held by CI's network namespace."""
     with pytest.MonkeyPatch.context() as patch:
         real_connect, real_lookup = socket.socket.connect, socket.getaddrinfo
@@ -151,8 +157,11 @@ def _only_this_machine(own_addresses: set[str]) -> Iterator[None]:
             real_connect(self, address)  # type: ignore[arg-type]  # socket's own types leave the address open
 
         def lookup(host: str | bytes | None, *rest: object, **named: object) -> object:
-            refuse_foreign(host.decode() if isinstance(host, bytes) else host or "")
-            return real_lookup(host, *rest, **named)  # type: ignore[arg-type]  # passed on as they came
+            name = host.decode() if isinstance(host, bytes) else host or ""
+            known = [line.split() for file in own_hosts for line in file.read_text().splitlines()]
+            address = next((address for address, each in known if each == name), name)
+            refuse_foreign(address)
+            return real_lookup(address or host, *rest, **named)  # type: ignore[arg-type]  # passed on as they came
 
         patch.setattr(socket.socket, "connect", connect)
         patch.setattr(socket, "getaddrinfo", lookup)

@@ -17,7 +17,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import sysconfig
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -185,13 +184,13 @@ def own_cluster() -> Path:
 
 def balancers() -> Path:
     """The nginx that stands for load balancers, with the modules it needs and ports of its own."""
-    for file, package in (
+    for pattern, package in (
         ("nginx/modules/ngx_http_lua_module.so", "libnginx-mod-http-lua"),
-        (f"{sysconfig.get_config_var('MULTIARCH')}/lua/5.1/cjson.so", "lua-cjson"),
-        (f"{sysconfig.get_config_var('MULTIARCH')}/libnss_wrapper.so", "libnss-wrapper"),
+        ("*/lua/5.1/cjson.so", "lua-cjson"),
+        ("*/libnss_wrapper.so", "libnss-wrapper"),
     ):
-        if not Path("/usr/lib", file).exists():
-            raise MissingPartError(f"no {Path(file).name}; install {package}")
+        if not any(Path("/usr/lib").glob(pattern)):
+            raise MissingPartError(f"no {Path(pattern).name}; install {package}")
     for port in (80, 443):
         with socket.socket() as probe:
             try:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.cluster import cluster as clusters
 from tests.cluster.cluster import Cluster
+from tests.cluster.ingress import Ingresses, balancing
 from tests.cluster.machine import NODE
 from tests.containers import bases
 
@@ -42,3 +44,17 @@ def _places(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def _fill(cluster: Cluster) -> None:
     bases.push(cluster.registry, MINOR)
     bases.push_redis(cluster.registry)
+
+
+@pytest.fixture(scope="session")
+def ingresses(cluster: Cluster, own_hosts: list[Path]) -> Iterator[Ingresses]:
+    """The load balancers of the cluster. Clients find them by the hosts of the Ingresses, and trust them."""
+    with balancing(cluster) as serving, pytest.MonkeyPatch.context() as patch:
+        own_hosts.append(serving.hosts)
+        patch.setenv("SSL_CERT_FILE", str(serving.authority))
+        patch.setenv("NODE_EXTRA_CA_CERTS", str(serving.authority))
+        # For children: their libc looks into this file first.
+        patch.setenv("LD_PRELOAD", "libnss_wrapper.so")
+        patch.setenv("NSS_WRAPPER_HOSTS", str(serving.hosts))
+        yield serving
+        own_hosts.remove(serving.hosts)

@@ -8,7 +8,6 @@ runs; then the cable, the control groups and the folder go. Killed itself, it ta
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import shutil
@@ -20,19 +19,27 @@ from pathlib import Path
 
 from tests.cluster.machine import CABLE, HERE, NODE, PODS, groups
 
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _SECONDS = 20.0
 
 
 def keep(place: Path, group: str) -> None:
     """Run the node in ``place``, with its Pods under the control group, until standard input ends."""
     _make_groups(group)
-    line = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    line = [
+        "setpriv",
+        "--pdeathsig",
+        "KILL",
+        "unshare",
+        "--net",
+        "--mount",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--mount-proc",
+    ]
     line += [sys.executable, str(Path(__file__).with_name("node.py")), str(place)]
     with (place / "log" / "node.log").open("ab") as log:
-        node = subprocess.Popen(
-            line, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, preexec_fn=_die_with_parent
-        )
+        node = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
     try:
         _lay_cable(node)
         print("up", flush=True)
@@ -43,10 +50,6 @@ def keep(place: Path, group: str) -> None:
         _ip("link", "delete", CABLE, check=False)
         _remove_groups(group)
         _remove(place)
-
-
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _lay_cable(node: subprocess.Popen[bytes]) -> None:
