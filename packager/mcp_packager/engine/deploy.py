@@ -22,6 +22,7 @@ from mcp_packager.target import (
     Outcome,
     Phase,
     Plan,
+    Rehearsed,
     Release,
     Resource,
     Verification,
@@ -119,6 +120,7 @@ class _Deploy:
         observed = self._before = self._world.observe()
         kept = kept_keys(self._releases, self._intent)
         due = diff(self._intent.resources, observed, self._world.kinds, kept=kept, anew=self._anew)
+        self._rehearse(due)
         executor = Executor(self._world, self._guard, self._run, observed, self._anew)
         try:
             verification = self._forward(due, executor)
@@ -130,6 +132,13 @@ class _Deploy:
             executor.remove(due.in_phase(Phase.RETIRE))
             prune(self._world.records, self._intent, self._guard)
         return Deployed(release, due, changed=True)
+
+    def _rehearse(self, due: Plan) -> None:
+        """Ask the world, where it can be asked, whether it would take all of it; a no leaves everything untouched."""
+        if isinstance(self._world, Rehearsed):
+            with self._run.progress.stage("rehearse"):
+                for line in self._world.rehearse(due):
+                    self._run.progress.note(line)
 
     def _forward(self, due: Plan, executor: Executor) -> Verification:
         """Everything up to the point where clients are served by verified new code."""

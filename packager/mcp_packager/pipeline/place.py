@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from mcp_packager.pipeline.project import Aim
 from mcp_packager.pipeline.requests import ChangeLine, Comparison
@@ -30,6 +31,13 @@ if TYPE_CHECKING:
     from mcp_packager.pipeline.artifacts import Ready
 
 
+_PASSING: Final = frozenset({404, 502, 503, 504})
+"""What a load balancer answers by itself while it learns of a server."""
+_ABSENT: Final = 5.0
+"""Seconds in which a connection that fails may be one moment's; a name that is not known yet takes longer."""
+_AGAIN: Final = 0.5
+
+
 def world_of(manifest: Manifest, aim: Aim, *, progress: Progress, built: Ready | None = None) -> World:
     """The target's world for this project and stage; ``built`` is what a deploy brings along."""
     return aim.target.world(
@@ -52,11 +60,13 @@ def verified(world: World) -> Verify:
     def look(endpoint: Endpoint, intent: Intent) -> Verification:
         from mcp_packager.verify import UnreachableError
 
+        if endpoint.via is not Via.PUBLIC:
+            return _from_inside(world, endpoint, intent, None) or _ask(world, endpoint, intent)
         if intent.via not in {None, Via.PUBLIC}:
             why = f"it is looked at by {intent.via}, as [verify] via says"
             return _from_inside(world, endpoint, intent, why) or _ask(world, endpoint, intent)
         try:
-            return _ask(world, endpoint, intent)
+            return _settled(world, endpoint, intent)
         except UnreachableError as error:
             looked = None if intent.via else _from_inside(world, endpoint, intent, error.problems[0].what)
             if looked is None:
@@ -66,14 +76,32 @@ def verified(world: World) -> Verify:
     return look
 
 
-def _from_inside(world: World, endpoint: Endpoint, intent: Intent, why: str) -> Verification | None:
+def _settled(world: World, endpoint: Endpoint, intent: Intent) -> Verification:
+    """Look at what clients reach, again while what stands in front of the server may not have noticed the switch."""
+    from mcp_packager.verify import RefusedError, ServedOtherwiseError, UnreachableError
+
+    began = time.monotonic()
+    while True:
+        try:
+            return _ask(world, endpoint, intent)
+        except (RefusedError, ServedOtherwiseError, UnreachableError) as error:
+            passing = not isinstance(error, RefusedError) or error.status in _PASSING
+            patience = min(endpoint.settles, _ABSENT) if isinstance(error, UnreachableError) else endpoint.settles
+            if not passing or time.monotonic() - began >= patience:
+                raise
+        time.sleep(_AGAIN)
+
+
+def _from_inside(world: World, endpoint: Endpoint, intent: Intent, why: str | None) -> Verification | None:
+    """The same from inside, where the world has a way; ``why`` it is not looked at from outside, where it could be."""
     opened = world.inside(endpoint) if isinstance(world, Inside) else None
     if opened is None:
         return None
     with opened as inner:
         found = _ask(world, inner, intent)
         inside = f"looked at from inside ({inner.via})"
-    return Verification((inside, *found.checked), (f"{endpoint.url} from outside: {why}", *found.unverified))
+    left = () if why is None else (f"{endpoint.url} from outside: {why}",)
+    return Verification((inside, *found.checked), (*left, *found.unverified))
 
 
 def _ask(world: World, endpoint: Endpoint, intent: Intent) -> Verification:

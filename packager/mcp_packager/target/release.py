@@ -51,7 +51,8 @@ class Endpoint:
     """How a client reaches a server: a URL, or a command that speaks stdio.
 
     ``headers`` go with every request of ours (a Host for a private address); they hold no secret. ``via`` is for the
-    moment alone: what is recorded is how clients reach it.
+    moment alone: what is recorded is how clients reach it. So is ``settles``: seconds that what stands in front of the
+    server may take to notice a switch, and until then may answer for it or lead to what served before.
     """
 
     url: str | None = None
@@ -59,6 +60,7 @@ class Endpoint:
     auth: Auth = Auth.NONE
     headers: Mapping[str, str] = field(default_factory=dict)
     via: Via = Via.PUBLIC
+    settles: float = 0.0
 
     def as_json(self) -> dict[str, Any]:
         """Plain data, for records and ``--json``."""

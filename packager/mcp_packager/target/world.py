@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
 from mcp_packager.errors import WorldError
+from mcp_packager.target.plan import Plan
 from mcp_packager.target.release import Endpoint, Release
 from mcp_packager.target.resources import Kind, Observed, Phase, Step
 from mcp_packager.target.values import Key, Value
@@ -181,6 +182,19 @@ class Probed(Protocol):
         """The key; its server gets it as text, in hexadecimal digits (``serve.probe.key`` of its config).
 
         ``None`` where it is not made yet. Shown nowhere.
+        """
+        ...
+
+
+@runtime_checkable
+class Rehearsed(Protocol):
+    """A world that can be asked whether it would take a plan, before the first change is made. Optional."""
+
+    def rehearse(self, plan: Plan) -> tuple[str, ...]:
+        """Change nothing; the lines say of what it cannot be known.
+
+        Raises:
+            PackError: the world would refuse it.
         """
         ...
 

@@ -254,7 +254,8 @@ class Api:
     def authorise(self, headers: dict[str, str]) -> None:
         """Put what proves who we are among the headers of a request."""
         try:
-            self.client.update_params_for_auth(headers, [], ["BearerToken"])
+            for setting in self.client.configuration.auth_settings().values():
+                headers[setting["key"]] = setting["value"]
         except PackError:
             raise
         except Exception as error:  # a plugin of the user's kubeconfig, which may fail in any way

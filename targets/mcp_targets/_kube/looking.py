@@ -18,6 +18,8 @@ from mcp_targets._kube.settings import PORT
 
 ADDRESS: Final = "address"
 """Field of an observed candidate: its address in the cluster."""
+SETTLES: Final = 90.0
+"""Seconds that an ingress may take to lead to the new Pods alone."""
 _INSIDE: Final = ".svc.cluster.local"
 _LINES: Final = 10
 
@@ -35,7 +37,7 @@ def endpoint(observed: Mapping[Key, Observed], kind: str) -> Endpoint | None:
         address = found.fields.get(ADDRESS) or found.name
         shown = f"[{address}]" if ":" in address else address
         return Endpoint(url=f"http://{shown}:{PORT}{urlsplit(url).path}", auth=auth, via=Via.CLUSTER)
-    return Endpoint(url=url, auth=auth, via=via_of(url))
+    return Endpoint(url=url, auth=auth, via=via_of(url), settles=SETTLES)
 
 
 def via_of(url: str) -> Via:
