@@ -13,7 +13,7 @@ from mcp_targets._aws.errors import code_of, speaking
 from mcp_targets._aws.names import is_ours, listed, strange, tags, unlisted
 from mcp_targets._aws.session import Aws
 
-KIND: Final = "repository"
+KIND: Final = "ecr-repository"
 
 _OWNED: Final = Scope.DATA
 _SCOPE: Final = "mcp-pack/scope"

@@ -19,8 +19,8 @@ from mcp_targets._aws.errors import code_of, speaking
 from mcp_targets._aws.names import is_ours, strange, tags
 from mcp_targets._aws.session import Aws
 
-CLUSTER_KIND: Final = "cluster"
-ASSOCIATION_KIND: Final = "association"
+CLUSTER_KIND: Final = "eks-cluster"
+ASSOCIATION_KIND: Final = "pod-identity"
 
 KINDS: Final = (
     Kind(CLUSTER_KIND, stable=frozenset({"issuer", "provider"})),

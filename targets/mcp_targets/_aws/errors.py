@@ -93,7 +93,7 @@ def speaking(to: str) -> Iterator[None]:
         exceptions.TokenRetrievalError,
     ) as error:
         raise WorldError(Problem(f"AWS: cannot {to}: {error}", LOG_IN)) from error
-    except exceptions.HTTPClientError as error:
+    except (exceptions.HTTPClientError, exceptions.ConnectionError) as error:
         raise TransientError(
             Problem(f"AWS: cannot {to}: {error}", "see that this machine reaches AWS, then run the same command again")
         ) from error

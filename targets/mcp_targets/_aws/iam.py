@@ -20,8 +20,8 @@ from mcp_targets._aws.errors import code_of, speaking
 from mcp_targets._aws.names import ROLE, is_ours, listed, strange, tags, unlisted
 from mcp_targets._aws.session import Aws
 
-ROLE_KIND: Final = "role"
-POLICY_KIND: Final = "policy"
+ROLE_KIND: Final = "iam-role"
+POLICY_KIND: Final = "iam-policy"
 
 
 _PREFIX: Final = "mcp-pack-"

@@ -76,7 +76,7 @@ class Aws:
 
     @cached_property
     def credentials(self) -> Any:
-        """The credentials at hand as botocore has them, renewed by themselves where they can be, for what is signed by hand."""
+        """The credentials at hand, as botocore has them: for what is signed by hand."""
         import boto3
 
         with speaking("find credentials"):

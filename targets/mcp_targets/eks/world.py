@@ -1,0 +1,53 @@
+"""A cluster of EKS as a world: reached with nothing but AWS credentials, with the account beside it."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+from mcp_targets._aws.eks import Tokens, describe
+from mcp_targets._aws.session import Aws
+from mcp_targets._kube.client import Access, Api
+from mcp_targets._kube.world import KubeWorld
+from mcp_targets.eks.account import Account
+from mcp_targets.eks.options import Options
+from mcp_targets.eks.place import wanted, where
+
+if TYPE_CHECKING:
+    from mcp_packager.target import WorldInput
+
+
+def world(request: WorldInput) -> KubeWorld:
+    """The deployment's cluster and account. Nothing is asked of either before it is needed.
+
+    Raises:
+        UserError: the manifest leaves open which they are.
+    """
+    options = request.options or Options()
+    place = where(request.manifest, options)
+    aws = Aws(wanted(request.manifest, options))
+    access = reaching(aws, place.cluster)
+    account = Account(aws, Api(access), request.identity, options, request.manifest)
+    return KubeWorld(request, access, beside=account)
+
+
+def reaching(aws: Aws, cluster: str) -> Access:
+    """The way to a cluster's API: its address and certificate from EKS, a token of our own signing."""
+    return Access(f"{cluster} of EKS in {aws.region}", lambda: _configured(aws, cluster))
+
+
+def _configured(aws: Aws, name: str) -> Any:
+    from kubernetes.client import Configuration
+
+    cluster = describe(aws, name)
+    tokens = Tokens(aws, name)
+
+    def renew(configuration: Any) -> None:
+        configuration.api_key["BearerToken"] = f"Bearer {tokens.current()}"
+
+    configuration: Any = Configuration(
+        host=cluster.endpoint, ca_cert_data=base64.b64decode(cluster.authority).decode("ascii")
+    )
+    configuration.refresh_api_key_hook = renew
+    renew(configuration)
+    return configuration
