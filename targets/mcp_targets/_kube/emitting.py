@@ -5,23 +5,22 @@ All are made of the same objects as a deploy's. Secrets and keys stand in them b
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from mcp_packager.target import STATE, DesiredInput, Key, Ref, Value
-from mcp_packager.target.values import resolve
+from mcp_packager.target import STATE, DesiredInput, Key
 from mcp_packager.yaml import yaml_text
+from mcp_targets._kube.chart import chart
 from mcp_targets._kube.mounts import secrets_of_world
 from mcp_targets._kube.names import Names
-from mcp_targets._kube.render import objects
+from mcp_targets._kube.plain import file_name, plain_objects
 from mcp_targets._kube.settings import VALUE
 from mcp_targets._kube.site import Object, Site
 
 MANIFESTS: Final = "manifests"
 KUSTOMIZE: Final = "kustomize"
-_SORTED: Final = 2
-"""Digits in front of a file's name: the order in which tools that go by names apply them."""
+CHART: Final = "chart"
 
 
 def write_files(request: DesiredInput, site: Site, to: Path) -> None:
@@ -33,32 +32,8 @@ def write_files(request: DesiredInput, site: Site, to: Path) -> None:
     made = plain_objects(request, site)
     _write_manifests(made, to / MANIFESTS)
     _write_kustomize(made, to / KUSTOMIZE)
+    _write_chart(chart(request, site), to / CHART)
     (to / "SECRETS.md").write_text(_expected(request, site), encoding="utf-8")
-
-
-def plain_objects(request: DesiredInput, site: Site) -> tuple[Object, ...]:
-    """The objects of a deploy, without what only a deploy knows: Secrets have names that stay, and no probe is let in.
-
-    Raises:
-        UserError: a patch does not fit.
-    """
-    names = Names(request.identity)
-
-    def leaf(value: Any) -> Value:
-        assert isinstance(value, Ref)  # noqa: S101 - objects hold nothing that is made by the world but names
-        return held_name(names, value)
-
-    return tuple(resolve(item, leaf) for item in objects(request, replace(site, probed=False)))
-
-
-def held_name(names: Names, ref: Ref) -> str:
-    """The name under which a Secret is expected that a deploy would make."""
-    return names.of(ref.resource.kind, ref.resource.name)
-
-
-def file_name(number: int, item: Object) -> str:
-    """A file's name, by which files sort in the order in which objects are applied."""
-    return f"{number:0{_SORTED}}-{item['kind'].lower()}-{item['metadata']['name']}.yaml"
 
 
 def _write_manifests(made: tuple[Object, ...], folder: Path) -> None:
@@ -74,6 +49,13 @@ def _write_kustomize(made: tuple[Object, ...], folder: Path) -> None:
         (folder / name).write_text(yaml_text(item), encoding="utf-8")
     base = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": names}
     (folder / "kustomization.yaml").write_text(yaml_text(base), encoding="utf-8")
+
+
+def _write_chart(files: Mapping[str, str], folder: Path) -> None:
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
 
 
 def _expected(request: DesiredInput, site: Site) -> str:
