@@ -174,10 +174,19 @@ def _same(old: Value, new: Value) -> bool:
 
 
 def _flat(path: str, old: Value, new: Value) -> Iterator[FieldChange]:
-    """One line for each leaf of two mappings that differs; anything else is one line."""
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        for name in sorted(old.keys() | new.keys()):
-            if holds_unknown(new.get(name)) or not _same(old.get(name), new.get(name)):
-                yield from _flat(f"{path}.{name}", old.get(name), new.get(name))
-    else:
-        yield FieldChange(path, old, new)
+    """One line for each leaf of two mappings that differs, and of lists of as many mappings; all else is one line."""
+    match old, new:
+        case Mapping(), Mapping():
+            for name in sorted(old.keys() | new.keys()):
+                if holds_unknown(new.get(name)) or not _same(old.get(name), new.get(name)):
+                    yield from _flat(f"{path}.{name}", old.get(name), new.get(name))
+        case [*before], [*after] if len(before) == len(after) and all(map(_is_mapping, (*before, *after))):
+            for place, (one, other) in enumerate(zip(before, after, strict=True)):
+                if holds_unknown(other) or not _same(one, other):
+                    yield from _flat(f"{path}[{place}]", one, other)
+        case _:
+            yield FieldChange(path, old, new)
+
+
+def _is_mapping(value: Value) -> bool:
+    return isinstance(value, Mapping)
