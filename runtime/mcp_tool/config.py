@@ -9,10 +9,11 @@ artifact runs in many places. Every key has a default; an empty document serves 
                "events": null, "trusted_proxies": [], "root_metadata": true, "drain": 20.0, "drain_delay": 0.0,
                "keep_alive": 75.0, "max_body": 4194304, "listen": true, "state_keys": []},
      "metrics": {"host": "127.0.0.1", "port": 9464} | null,
+     "emf": {"namespace": "McpTools"} | null,
      "telemetry": {"otlp": "http://collector:4318", "sample": 1.0} | null,
      "dependencies": {"NAME": "host:port"},
      "env": {"NAME": "value"},
-     "secrets": {"NAME": {"env": "NAME"} | {"file": "/run/secrets/name"}},
+     "secrets": {"NAME": {"env": "NAME"} | {"file": "/run/secrets/name"} | {"aws-sm": "ID#key"} | {"aws-ssm": "NAME"}},
      "log": {"level": "info", "audit": "none", "file": null, "size": 10485760, "files": 5}}
 
 Times are seconds, sizes are bytes. A secret stands here by reference only; its value is read at start, handed to
@@ -42,20 +43,42 @@ class _Section(BaseModel):
 
 
 class SecretRef(_Section):
-    """Where a secret's value stands: in an environment variable or in a file. Exactly one of the two."""
+    """Where a secret's value stands: exactly one of the four.
+
+    Attributes:
+        env: An environment variable.
+        file: A file.
+        aws_sm: A secret of Secrets Manager by name or ARN, and after `#` the key in the JSON object that it holds.
+        aws_ssm: A parameter of Parameter Store, by name.
+    """
 
     env: str | None = None
     file: Path | None = None
+    aws_sm: Annotated[str | None, Field(alias="aws-sm")] = None
+    aws_ssm: Annotated[str | None, Field(alias="aws-ssm")] = None
 
     @model_validator(mode="after")
     def _one_source(self) -> "SecretRef":
-        if (self.env is None) == (self.file is None):
-            msg = 'a secret is either {"env": NAME} or {"file": path}'
+        if [self.env, self.file, self.aws_sm, self.aws_ssm].count(None) != 3:
+            msg = 'a secret is {"env": NAME}, {"file": path}, {"aws-sm": ID} or {"aws-ssm": NAME}'
             raise ValueError(msg)
         return self
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether another machine has to be asked for the value."""
+        return self.aws_sm is not None or self.aws_ssm is not None
+
     def read(self) -> str | None:
-        """The value, without a file's final line break; None where there is none (or an empty one)."""
+        """The value, without a file's final line break; None where there is none (or an empty one).
+
+        Raises:
+            StartProblem: Another machine had to be asked, and gave no answer.
+        """
+        if self.is_remote:
+            from mcp_tool.serve.aws import store
+
+            return store.value(self)
         if self.file is not None:
             try:
                 return self.file.read_text(encoding="utf-8").rstrip("\r\n") or None
@@ -64,6 +87,10 @@ class SecretRef(_Section):
         return os.environ.get(self.env or "") or None
 
     def __str__(self) -> str:
+        if self.aws_sm is not None:
+            return f"secret {self.aws_sm} of Secrets Manager"
+        if self.aws_ssm is not None:
+            return f"parameter {self.aws_ssm} of Parameter Store"
         return f"file {self.file}" if self.file is not None else f"environment variable {self.env}"
 
 
@@ -224,6 +251,12 @@ class Metrics(_Section):
     port: Annotated[int, Field(ge=0, le=65535)] = 9464
 
 
+class Emf(_Section):
+    """Metrics as log lines that CloudWatch reads, under a namespace: where nobody can come and collect them."""
+
+    namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9_./#-]{1,255}$")] = "McpTools"
+
+
 class Telemetry(_Section):
     """Where traces and metrics go: the base URL of an OTLP/HTTP collector, and the share of new traces to keep."""
 
@@ -264,6 +297,7 @@ class Config(_Section):
     release: str | None = None
     serve: Serve = Serve()
     metrics: Metrics | None = None
+    emf: Emf | None = None
     telemetry: Telemetry | None = None
     dependencies: Mapping[str, str] = {}
     env: Mapping[str, str] = {}
@@ -280,6 +314,15 @@ class Config(_Section):
     def secret(self, name: str) -> SecretRef:
         """The reference for a secret; one the config does not name is looked for in the environment."""
         return self.secrets.get(name) or SecretRef(env=name)
+
+    def remote(self) -> tuple[SecretRef, ...]:
+        """Every reference for which another machine has to be asked, so that it is asked once for all."""
+        serve = self.serve
+        auth = serve.auth.keys if isinstance(serve.auth, BearerAuth) else ()
+        events = (serve.events,) if isinstance(serve.events, SecretRef) else ()
+        probe = () if serve.probe is None else (serve.probe.key,)
+        found = (*self.secrets.values(), *serve.state_keys, *auth, *events, *probe)
+        return tuple(reference for reference in found if reference.is_remote)
 
 
 def load(path: Path | None) -> Config:

@@ -200,8 +200,12 @@ def _load(request: Request) -> tuple["Served", "Seeing", "auth.Making | None"]:
     return *_load_app(ready), ready.asking
 
 
-def prepare(request: Request) -> "Prepared":
+def prepare(request: Request, given: "Config | None" = None) -> Prepared:
     """Read what a server is told, and make the surroundings that the author's code is to find. Loads nothing of it.
+
+    Args:
+        request: What the command line, or whatever stands for it, asked for.
+        given: The config, where it does not come in a file.
 
     Raises:
         StartProblem: A document cannot be read or understood, or a key or secret is missing.
@@ -214,15 +218,19 @@ def prepare(request: Request) -> "Prepared":
 
     # A wheel carries a config with [env], so that it runs where nobody deployed it; its client may say otherwise.
     beside = request.bundle / "config.json"
-    config = configuration.load(request.config or (beside if beside.is_file() else None))
+    config = given or configuration.load(request.config or (beside if beside.is_file() else None))
     log.configure(config.log.level)
+    if remote := config.remote():
+        from mcp_tool.serve.aws import store
+
+        store.fetch(remote)
     tool = _read_json(request.bundle / "tool.json", "the bundle", "build it again, or name another with --bundle")
     if request.transport == "stdio":
         log.keep(config.log, tool["name"], config.stage)
     # Before the author's code could look for the keys. Whoever starts a server on stdio is its one caller.
     asking = auth.prepare(config) if request.transport == "http" else None
     environment.open_paths(request.bundle)
-    secrets = environment.enter(config, tool, defaults=request.config is None)
+    secrets = environment.enter(config, tool, defaults=given is None and request.config is None)
     log.describe(tool["name"], tool.get("version") or "", Values(os.environ, secrets).secret_texts())
     kept = request.bundle / "contract.json"
     contract = _read_json(kept, "the contract", "build the bundle again") if kept.exists() else None

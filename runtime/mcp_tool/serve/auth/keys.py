@@ -82,7 +82,7 @@ def forget(references: Iterable[SecretRef]) -> None:
 
 def _names(references: Sequence[SecretRef]) -> list[str]:
     """What to call the keys: the variable's name or the file's; the whole path where two files share a name."""
-    short = [reference.env or (reference.file.name if reference.file else "") for reference in references]
+    short = [reference.env or (reference.file.name if reference.file else str(reference)) for reference in references]
     return [
         name if short.count(name) == 1 else str(reference) for name, reference in zip(short, references, strict=True)
     ]

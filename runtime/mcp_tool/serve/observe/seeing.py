@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from mcp_tool.serve.observe.audit import Audit, Sink
     from mcp_tool.serve.observe.tracing import Tracing
 
+Export = Callable[[str, str, str, float], None]
+"""Takes method, tool, error type and seconds of an operation that is over."""
+
 Application = Callable[[MutableMapping[str, Any], Any, Any], Awaitable[None]]
 
 
@@ -38,6 +41,11 @@ class Seeing:
     def around(self, inner: Application) -> Application:
         """The application inside the trace that an HTTP request says it belongs to."""
         return inner if self.tracing is None else self.tracing.around(inner)
+
+    def flush(self) -> None:
+        """Export what there is now, where the process may be frozen at any time."""
+        if self.tracing is not None:
+            self.tracing.flush()
 
     @contextlib.asynccontextmanager
     async def exporting(self) -> AsyncIterator[None]:
@@ -99,7 +107,7 @@ def seeing(config: Config, tool: Mapping[str, Any], contract: Mapping[str, Any] 
     scopes = None if contract is None else {name: frozenset(entry.get("scopes", ())) for name, entry in tools.items()}
     server = {"service": tool["name"], "version": tool.get("version") or "", "stage": config.stage}
     metrics = tracing = None
-    if config.metrics is not None or config.telemetry is not None:
+    if config.metrics is not None or config.telemetry is not None or config.emf is not None:
         info = {**server, "contract": (contract or {}).get("hash", ""), "target": config.target}
         metrics = Metrics(tools, info)
     if config.telemetry is not None and metrics is not None and os.environ.get("OTEL_SDK_DISABLED") != "true":
@@ -112,9 +120,26 @@ def seeing(config: Config, tool: Mapping[str, Any], contract: Mapping[str, Any] 
         metrics,
         _audit(config, server, tools, tracing),
         trace=None if tracing is None else tracing.call,
-        export=None if tracing is None else tracing.durations,
+        export=_export(config, tool["name"], None if tracing is None else tracing.durations),
     )
     return Seeing(config, calls, metrics, tracing)
+
+
+def _export(config: Config, service: str, traced: Export | None) -> Export | None:
+    """Whom every operation's end is told: a collector, CloudWatch, both or nobody."""
+    if config.emf is None:
+        return traced
+    from mcp_tool.serve.aws.emf import Embedded
+
+    embedded = Embedded(config.emf.namespace, service, config.stage)
+    if traced is None:
+        return embedded
+
+    def both(method: str, tool: str, error_type: str, seconds: float) -> None:
+        embedded(method, tool, error_type, seconds)
+        traced(method, tool, error_type, seconds)
+
+    return both
 
 
 def _audit(

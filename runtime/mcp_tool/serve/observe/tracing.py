@@ -68,11 +68,13 @@ class Tracing:
     Attributes:
         durations: Takes method, tool, error type and seconds of every operation that is over.
         entry: Takes one entry of the audit stream.
+        flush: Exports what there is now; returns within `FLUSH` seconds.
         close: Exports what is left; returns within `FLUSH` seconds.
     """
 
     durations: Callable[[str, str, str, float], None]
     entry: Callable[[Mapping[str, Any]], None]
+    flush: Callable[[], None]
     close: Callable[[], None]
 
     def around(self, inner: Application) -> Application:
@@ -135,7 +137,7 @@ def start(telemetry: Telemetry, server: Mapping[str, str], metrics: Metrics, pro
     def entry(document: Mapping[str, Any]) -> None:
         stream.emit(timestamp=time.time_ns(), body=dict(document), event_name="mcp_tool.audit")
 
-    return Tracing(durations, entry, lambda: _close(tracers, meters, loggers))
+    return Tracing(durations, entry, lambda: _flush(tracers, meters, loggers), lambda: _close(tracers, meters, loggers))
 
 
 def _endpoint(telemetry: Telemetry, signal: str, path: str) -> str | None:
@@ -240,16 +242,21 @@ def _instruments(meters: MeterProvider, metrics: Metrics) -> Callable[[str, str,
     return durations
 
 
+def _flush(tracers: TracerProvider, meters: MeterProvider, loggers: LoggerProvider) -> None:
+    _within(FLUSH, (tracers.force_flush, meters.force_flush, loggers.force_flush))
+
+
 def _close(tracers: TracerProvider, meters: MeterProvider, loggers: LoggerProvider) -> None:
-    """Export what is left, on threads that are left behind if that takes too long."""
-    closing = [
-        threading.Thread(target=_quietly, args=(work,), daemon=True)
-        for work in (tracers.shutdown, meters.shutdown, loggers.shutdown)
-    ]
-    for thread in closing:
+    _within(FLUSH, (tracers.shutdown, meters.shutdown, loggers.shutdown))
+
+
+def _within(seconds: float, works: Iterable[Callable[[], object]]) -> None:
+    """Do these, on threads that are left behind if that takes too long."""
+    threads = [threading.Thread(target=_quietly, args=(work,), daemon=True) for work in works]
+    for thread in threads:
         thread.start()
-    end = time.monotonic() + FLUSH
-    for thread in closing:
+    end = time.monotonic() + seconds
+    for thread in threads:
         thread.join(max(0.0, end - time.monotonic()))
 
 

@@ -7,6 +7,7 @@ import contextlib
 import functools
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import mcp_types as types
@@ -42,8 +43,64 @@ Handler = Callable[[Context, Any], Awaitable[dict[str, Any]]]
 LISTS = ("tools/list", "resources/list", "resources/templates/list", "prompts/list")
 
 
+@dataclass(frozen=True)
+class Side:
+    """The SDK's side of an app.
+
+    Attributes:
+        server: Answers whatever no shorter way answers.
+        boundary: Seals what a call leaves for its next round.
+        bus: Carries what subscribers are told.
+        listens: Serves `subscriptions/listen`.
+    """
+
+    server: Server[Any]
+    boundary: RequestStateBoundary
+    bus: events.Bus
+    listens: ListenHandler
+
+    def application(self, settings: Serve) -> Starlette:
+        """The ASGI application."""
+        made = streamable_http(self.server, settings)
+        made.add_middleware(Greetings)
+        return made
+
+    def behind(self, inner: Application) -> Behind:
+        """What stands behind the short way, with its application."""
+        return Behind(inner, self.boundary, self.bus)
+
+
+def side(
+    app: "App",
+    answer: Answer,
+    tool: Mapping[str, Any],
+    contract: Mapping[str, Any],
+    config: Config,
+    log_level: LogLevel,
+) -> Side:
+    """Put an app behind the SDK, whoever starts and stops it.
+
+    Args:
+        app: The author's tools, resources and prompts, loaded.
+        answer: The seam.
+        tool: The `tool.json` document.
+        contract: The contract document; its `answers` are given to clients as they stand.
+        config: Where the server runs.
+        log_level: What older clients asked to hear.
+    """
+    bus = events.bus(config, tool["name"])
+    server = _server(app, answer, tool, contract, bus, log_level, listen=config.serve.listen)
+    boundary = RequestStateBoundary(state_security(config), default_audience=server.name)
+    server.middleware.append(boundary)
+    listens = ListenHandler(bus)
+    if config.serve.listen:
+        server.add_request_handler("subscriptions/listen", types.SubscriptionsListenRequestParams, listens)
+    noted(server)
+    return Side(server, boundary, bus, listens)
+
+
 def serve_app(app: "App", tool: Mapping[str, Any], contract: Mapping[str, Any], config: Config, calls: Calls) -> Served:
-    """Put an app behind the SDK.
+    """Put an app behind the SDK, to be started with the transport.
 
     Args:
         app: The author's tools, resources and prompts, loaded and not started.
@@ -56,24 +113,13 @@ def serve_app(app: "App", tool: Mapping[str, Any], contract: Mapping[str, Any], 
     async def answer(name: str, arguments: Mapping[str, Any], wire: Wire) -> dict[str, Any]:
         return await calls(name, arguments, wire, lambda: app.call_tool(name, arguments, wire))
 
-    bus, log_level = events.bus(config, tool["name"]), LogLevel()
-    server = _server(app, answer, tool, contract, bus, log_level, listen=config.serve.listen)
-    boundary = RequestStateBoundary(state_security(config), default_audience=server.name)
-    server.middleware.append(boundary)
-    listens = ListenHandler(bus)
-    if config.serve.listen:
-        server.add_request_handler("subscriptions/listen", types.SubscriptionsListenRequestParams, listens)
-    noted(server)
-
-    def application(settings: Serve) -> Starlette:
-        made = streamable_http(server, settings)
-        made.add_middleware(Greetings)
-        return made
+    log_level = LogLevel()
+    made = side(app, answer, tool, contract, config, log_level)
 
     def shortened(inner: Application) -> Application:
         if config.telemetry is not None:
             return inner  # the SDK's spans are wanted
-        there = Behind(inner, boundary, bus)
+        there = made.behind(inner)
 
         async def behind() -> Behind:
             return there
@@ -83,7 +129,7 @@ def serve_app(app: "App", tool: Mapping[str, Any], contract: Mapping[str, Any], 
 
     @contextlib.asynccontextmanager
     async def running() -> AsyncIterator[None]:
-        async with bus.running():
+        async with made.bus.running():
             await app.start()
             try:
                 yield
@@ -91,7 +137,7 @@ def serve_app(app: "App", tool: Mapping[str, Any], contract: Mapping[str, Any], 
                 await app.stop()
 
     scopes = {entry["name"]: frozenset(entry.get("scopes", ())) for entry in contract["tools"]}
-    return Served(server, application, running, (listens,), scopes, shortened, app.runner)
+    return Served(made.server, made.application, running, (made.listens,), scopes, shortened, app.runner)
 
 
 def streamable_http(server: Server[Any], settings: Serve) -> Starlette:
@@ -236,4 +282,4 @@ def _unstamped(answer: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in answer.items() if key != "_meta"}
 
 
-__all__ = ["serve_app", "state_security", "streamable_http"]
+__all__ = ["Side", "serve_app", "side", "state_security", "streamable_http"]
