@@ -71,7 +71,7 @@ class Place(matrix.Place):
         return str(before.number)
 
     def nothing_left(self) -> None:
-        left = [*containers(), *(name for name in all_volumes()), *networks(), *images()]
+        left = [*containers(), *(name for name in all_volumes()), *networks(), *images(), *all_images()]
         assert left == []
 
 
@@ -107,6 +107,11 @@ def volumes() -> Iterator[str]:
                 yield f"{labels.get(NAME)}: {len(held.read(found['Name'], 'value') or b'')} bytes"
             case _:
                 yield found["Name"]
+
+
+def all_images() -> list[str]:
+    """Every image that a deploy brought, also the one that is no tool's."""
+    return [tag for found in daemon().api.images() for tag in found["RepoTags"] or () if "mcp-pack/" in tag]
 
 
 def networks() -> Iterator[str]:

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from mcp_packager.errors import PackError, Problem, UserError, WorldError
-from mcp_packager.target import TransientError
-from mcp_targets.docker.names import BY, EMPTY
+from mcp_packager.target import Scope, TransientError
+from mcp_targets.docker.names import BY, EMPTY, KIND, SCOPE
 from mcp_targets.docker.owner import died, me
 
 _SECONDS: Final = 120
+_TRIES: Final = 20
 _SOCKET: Final = "/var/run/docker.sock"
 USER: Final = 65532
 
@@ -54,6 +55,23 @@ class Daemon:
                 for _ in self.api.load_image(archive):
                     pass
         return identity
+
+    def drop_empty(self) -> None:
+        """Remove that image, unless a deployment is at the daemon; data that one left needs it no more."""
+        import docker
+
+        with speaking():
+            volumes = self.api.volumes()["Volumes"] or ()
+            labels = [volume["Labels"] or {} for volume in volumes]
+            if any(KIND in each and each.get(SCOPE) != Scope.DATA.value for each in labels):
+                return
+            image = _empty()[0]
+            try:
+                self.api.remove_image(image)
+            except docker.errors.APIError as error:
+                # 409: a command that is at work made a container of it.
+                if error.status_code != 409 and not _vanished(error, image):
+                    raise
 
     def hold(self, name: str, labels: Mapping[str, str], image: str) -> None:
         """Make a container that never runs and keeps an image in use, unless it is there."""
@@ -107,15 +125,29 @@ class Daemon:
         """A container that never runs and through which a volume's files are written and read, below ``/v``."""
         self.sweep()
         name = f"{volume}-{os.urandom(4).hex()}"
-        with speaking():
-            host = self.api.create_host_config(binds={volume: {"bind": "/v", "mode": "rw"}})
-            made = self.api.create_container(
-                self.empty_image(), command=["none"], name=name, host_config=host, labels={BY: me()}
-            )
+        made = self._of_nothing(name, volume)
         try:
-            yield made["Id"]
+            yield made
         finally:
-            self.remove(made["Id"])
+            self.remove(made)
+
+    def _of_nothing(self, name: str, volume: str) -> str:
+        """Make a container of the image without a file; a destroy elsewhere may take that away in between."""
+        import docker
+
+        for _ in range(_TRIES):
+            image = self.empty_image()
+            with speaking():
+                host = self.api.create_host_config(binds={volume: {"bind": "/v", "mode": "rw"}})
+                try:
+                    made = self.api.create_container(
+                        image, command=["none"], name=name, host_config=host, labels={BY: me()}
+                    )
+                    return str(made["Id"])
+                except docker.errors.APIError as error:
+                    if not _vanished(error, image):
+                        raise
+        raise TransientError(Problem("other commands keep removing the image that this one makes", "try again"))
 
     def write(self, volume: str, files: Mapping[str, bytes]) -> None:
         """Put files into a volume, for the tool's user alone to read; a name with a slash at its end is a folder."""
@@ -167,6 +199,12 @@ def _empty() -> tuple[str, bytes]:
     files = {"config.json": config, "layer.tar": layer, "manifest.json": json.dumps(manifest).encode()}
     archive = b"".join((*(tar.member(name, 0o644, data) for name, data in files.items()), tar.END))
     return f"sha256:{hashlib.sha256(config).hexdigest()}", archive
+
+
+def _vanished(error: Any, image: str) -> bool:
+    """Whether something failed because the image just went. Docker says so in several ways, with several codes."""
+    said = str(error.explanation)
+    return error.status_code == 404 or image in said or "layer does not exist" in said
 
 
 def _taken(error: Any) -> bool:

@@ -77,6 +77,7 @@ class VolumeLock:
             # After a destroy nothing is to be left. Whoever read the number before and takes the next one now is seen
             # as the holder by all, itself included: everybody looks for the highest before each write.
             self._daemon.remove_volume(self._names.of(LOCK, str(number + 1)))
+            self._daemon.drop_empty()
         return True
 
     def _top(self) -> tuple[int, Holder | None]:
