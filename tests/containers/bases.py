@@ -22,7 +22,10 @@ from tests import real_parts
 from tests.sampling import whole
 
 SUITES: Mapping[str, str] = MappingProxyType({"3.11": "bookworm", "3.13": "trixie"})
-_PACKAGES = "python3,base-files,base-passwd,netbase,tzdata,ca-certificates"
+_PACKAGES = "python3,libstdc++6,base-files,base-passwd,netbase,tzdata,ca-certificates"
+"""Wheels with C++ inside, such as numpy's, count on its library, which the public images have too."""
+_EDITION = "2"
+"""Raised whenever the packages of a base change, so that one of before is not taken for it."""
 _SERVICE = "redis-server,base-files,base-passwd,netbase"
 _DATABASE = "postgresql-15,dash,coreutils,util-linux,base-files,base-passwd,netbase,tzdata"
 _POSTGRES = """\
@@ -63,7 +66,7 @@ def can_make() -> bool:
 def tar_of(minor: str, architecture: str = "amd64") -> Path:
     """The tar file of the base with that Python; it may not be there."""
     other = "" if architecture == "amd64" else f"-{architecture}"
-    return real_parts.cache() / "bases" / f"{SUITES[minor]}{other}.tar"
+    return real_parts.cache() / "bases" / f"{SUITES[minor]}-{_EDITION}{other}.tar"
 
 
 def redis_tar() -> Path:
