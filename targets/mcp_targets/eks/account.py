@@ -11,11 +11,13 @@ from mcp_packager.target import Identity, Key, Kind, Observed, Phase, Plan, Reso
 from mcp_targets._aws import acm, ecr, eks, iam
 from mcp_targets._aws.session import Aws
 from mcp_targets._kube.beside import Look
+from mcp_targets._kube.client import Api
 from mcp_targets._kube.kinds import sort_of
 from mcp_targets._kube.names import Names
 from mcp_targets._kube.projection import FOREIGN, OBJECT, OWNED, observed_fields, projected
 from mcp_targets.eks import balancer, groups
 from mcp_targets.eks.options import Options
+from mcp_targets.eks.place import where
 from mcp_targets.eks.render import group_classes
 
 if TYPE_CHECKING:
