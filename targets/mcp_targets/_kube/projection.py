@@ -91,8 +91,8 @@ def _mapping(name: str, live: Mapping[str, Any], owned: Mapping[str, Any], wante
     for key, asked in wanted.items():
         if key in live:
             seen[key] = _value(inner or key, live[key], owned.get(f"f:{key}", {}), asked)
-        elif _empty(asked):
-            # Applied and left out by the server. Where somebody took it away, nothing was there to take.
+        elif _empty(asked) and (not owned or f"f:{key}" in owned):
+            # Applied, and left out by the server, which still counts it as ours.
             seen[key] = asked
     for key in live.keys() - wanted.keys():
         if f"f:{key}" in owned:
