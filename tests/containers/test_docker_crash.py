@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +16,7 @@ import pytest
 
 from mcp_packager.target import Holder, Identity, Observed, Release, WorldInput
 from mcp_packager.testing import Pack, greeting
-from mcp_targets.docker.names import KIND, NAME, Names
+from mcp_targets.docker.names import EMPTY, KIND, NAME, Names
 from mcp_targets.docker.options import Options
 from mcp_targets.docker.world import DockerWorld
 from tests import sampling
@@ -192,3 +194,29 @@ def test_a_lock_of_one_that_died_here_holds_nothing(tmp_path: Path) -> None:
     finally:
         assert lock.swap(mine, None)
     assert all_volumes() == []
+
+
+def test_destroys_take_the_image_of_nothing_from_nobody() -> None:
+    """It goes with the last deployment, and who needs it in that moment brings it back."""
+    held = daemon()
+    done = threading.Event()
+
+    def destroys() -> None:
+        while not done.wait(0.05):
+            held.drop_empty()
+
+    names = [f"mcp-pack-race-{number}" for number in range(2)]
+    with ThreadPoolExecutor() as pool:
+        removing = pool.submit(destroys)
+        try:
+            for name in names * 2:
+                held.api.create_volume(name)
+                held.write(name, {"file": b"text"})
+                assert held.read(name, "file") == b"text"
+        finally:
+            done.set()
+        removing.result(60)
+    for name in names:
+        held.remove_volume(name)
+    held.drop_empty()
+    assert held.api.images(name=EMPTY) == []

@@ -6,9 +6,7 @@ import itertools
 import os
 import signal
 import subprocess
-import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,7 +14,6 @@ import pytest
 
 from mcp_packager.errors import PackError
 from mcp_packager.testing import Pack, Project, calling, greeting
-from mcp_targets.docker.names import EMPTY
 from tests.containers import bases
 from tests.containers.asking import daemon
 from tests.containers.conftest import MINOR
@@ -104,11 +101,11 @@ def test_a_prune_leaves_clients_and_the_releases(deployed: tuple[Project, Pack])
         assert pack.run("history").document == before
         told = pack.run("rollback", "--yes", expect=(3,)).told
         assert "of that release is no longer at the daemon" in told
-        assert "build and deploy that version again" in told
+        assert "mcp-pack build that version, then say the same again" in told
+        assert pack.run("history").document == before
+        assert set(calls.answers) == {f"hello, you! This is {last}."}
         project.write(version)
-        pack.deploy()
-        project.write(last)
-        pack.deploy()
+        pack.run("build")
         pack.run("rollback", "--yes")
     assert calls.failures == []
     assert greeting(url).endswith(f"{version}.")
@@ -172,32 +169,6 @@ def test_a_full_disk_leaves_clients_their_server(tmp_path: Path, small_disk: Pat
         assert pack.deploy()["version"] == "2.0.0"
         assert greeting(url).endswith("2.0.0.")
         pack.run("destroy", "--yes", "--data")
-
-
-def test_destroys_take_the_image_of_nothing_from_nobody() -> None:
-    """It goes with the last deployment, and who needs it in that moment brings it back."""
-    held = daemon()
-    done = threading.Event()
-
-    def destroys() -> None:
-        while not done.wait(0.05):
-            held.drop_empty()
-
-    names = [f"mcp-pack-race-{number}" for number in range(2)]
-    with ThreadPoolExecutor() as pool:
-        removing = pool.submit(destroys)
-        try:
-            for name in names * 2:
-                held.api.create_volume(name)
-                held.write(name, {"file": b"text"})
-                assert held.read(name, "file") == b"text"
-        finally:
-            done.set()
-        removing.result(60)
-    for name in names:
-        held.remove_volume(name)
-    held.drop_empty()
-    assert held.api.images(name=EMPTY) == []
 
 
 def test_no_registry_is_told(tmp_path: Path) -> None:

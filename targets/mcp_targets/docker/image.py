@@ -33,6 +33,16 @@ def ensure(
     return dict(fields)
 
 
+def must_be_had(daemon: Daemon, fields: Mapping[str, Value], output: Path | None) -> None:
+    """Hold that the image is there, or can be brought: so that nothing is begun that cannot be done.
+
+    Raises:
+        WorldError: it is neither at the daemon nor in the artifact's folder, and comes out of no registry.
+    """
+    if SOURCE not in fields and not there(daemon, fields["id"]):
+        _archive(fields["id"], fields, output)
+
+
 def drop(daemon: Daemon, names: Names, name: str, image: str | None) -> None:
     """Let go of the image; it goes itself where nothing else is made of it."""
     daemon.remove(names.of("image", name))
@@ -77,7 +87,7 @@ def _archive(image: str, fields: Mapping[str, Value], output: Path | None) -> It
         raise WorldError(
             Problem(
                 f"the image {image[7:19]} of that release is no longer at the daemon",
-                "build and deploy that version again",
+                "mcp-pack build that version, then say the same again; or deploy it",
             )
         )
     return docker_archive(layout, [name], image)

@@ -17,6 +17,7 @@ from mcp_packager.target import (
     Kind,
     Observed,
     Phase,
+    Plan,
     Resource,
     State,
     Status,
@@ -78,6 +79,8 @@ class DockerWorld:
         self._daemon = Daemon(request.environ)
         self._names = Names(request.identity)
         project = request.manifest.project if request.manifest else None
+        # A rollback brings no artifact along; the one that was built last may be of the release that it goes back to.
+        self._output = request.output or (None if project is None else project / "dist" / "docker")
         self._volumes = Volumes(self._daemon, self._names, request.environ, project)
         self._containers = Containers(self._daemon, self._names, self._volumes.read_values)
         self._services = Services(self._daemon, self._names, self._containers, self._volumes.value)
@@ -147,13 +150,24 @@ class DockerWorld:
             return self._run(step.resource)
         return self._keep(step.resource)
 
+    def rehearse(self, plan: Plan) -> tuple[str, ...]:
+        """Hold that what containers are made of can be had: ``docker system prune -a`` takes images that nothing runs.
+
+        Raises:
+            WorldError: an image of an earlier release is gone; nothing was touched.
+        """
+        for change in plan.changes:
+            if change.resource is not None and change.key.kind == "image":
+                images.must_be_had(self._daemon, change.resource.fields, self._output)
+        return ()
+
     def _keep(self, resource: Resource) -> Mapping[str, Value]:
         """Make what is there for containers to use."""
         match resource.kind:
             case "network":
                 return self._network(resource)
             case "image":
-                return images.ensure(self._daemon, self._names, resource.name, resource.fields, self._request.output)
+                return images.ensure(self._daemon, self._names, resource.name, resource.fields, self._output)
             case "volume":
                 return self._volumes.data(resource)
             case "secret":
