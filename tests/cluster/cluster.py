@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tests import real_parts
-from tests.cluster import machine, settings
+from tests.cluster import customs, machine, settings
 from tests.containers import bases
 from tests.image import registries
 
@@ -65,29 +66,31 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def running(folder: Path) -> Iterator[Cluster]:
-    """Start a cluster and its registry, ``folder`` for what the registry keeps; end it with all that it ran."""
+def running() -> Iterator[Cluster]:
+    """Start a cluster and its registry; end it with all that it ran."""
     taken = machine.taken()
     assert taken is None, taken
-    with registries.registry(folder / "registry") as registry:
+    # Paths of sockets have 108 bytes at most, and pytest's folders are long.
+    place = Path(tempfile.mkdtemp(prefix="mcp-pack-k8s-"))
+    registry, group = f"127.0.0.1:{registries.free_port()}", f"/{place.name}"
+    settings.write(place, registry, group)
+    (place / "node.json").write_text(json.dumps(_told(group)))
+    line = [sys.executable, "-m", "tests.cluster.keeper", str(place)]
+    keeper = subprocess.Popen(
+        line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, cwd=Path(__file__).parents[2]
+    )
+    cluster = Cluster(place / "kubeconfig", registry, place)
+    try:
+        assert keeper.stdout is not None
+        assert keeper.stdout.readline() == b"up\n", "the node's namespaces could not be made"
+        _until_listening(registry)
         bases.push_program(registry, "pause", "1", real_parts.PARTS["pause"]())
-        # Paths of sockets have 108 bytes at most, and pytest's folders are long.
-        place = Path(tempfile.mkdtemp(prefix="mcp-pack-k8s-"))
-        group = f"/{place.name}"
-        settings.write(place, registry, group)
-        (place / "registry.yml").write_bytes((folder / "registry" / "registry.yml").read_bytes())
-        (place / "node.json").write_text(json.dumps(_told(group)))
-        line = [sys.executable, "-m", "tests.cluster.keeper", str(place)]
-        keeper = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
-        cluster = Cluster(place / "kubeconfig", registry, place)
-        try:
-            assert keeper.stdout is not None
-            assert keeper.stdout.readline() == b"up\n", "the node's namespaces could not be made"
-            _until_ready(cluster)
-            yield cluster
-        finally:
-            keeper.communicate()
-            assert keeper.returncode == 0
+        _until_ready(cluster)
+        cluster.apply(*customs.definitions())
+        yield cluster
+    finally:
+        keeper.communicate()
+        assert keeper.returncode == 0
 
 
 def foreign() -> Cluster | None:
@@ -111,6 +114,16 @@ def _told(group: str) -> dict[str, Any]:
         "api_port": settings.API_PORT,
         "metrics_port": settings.METRICS_PORT,
     }
+
+
+def _until_listening(address: str) -> None:
+    host, _, port = address.partition(":")
+    deadline = time.monotonic() + _SECONDS
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError), socket.create_connection((host, int(port)), 1):
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"no registry at {address}")
 
 
 def _until_ready(cluster: Cluster) -> None:

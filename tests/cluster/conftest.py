@@ -18,7 +18,7 @@ MINOR = "{}.{}".format(*sys.version_info)
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory, own_addresses: set[str]) -> Iterator[Cluster]:
+def cluster(own_addresses: set[str]) -> Iterator[Cluster]:
     """The cluster of the session, with the base images in its registry. Tests take namespaces of their own in it."""
     named = clusters.foreign()
     if named is not None:
@@ -26,7 +26,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, own_addresses: set[str]) -
         yield named
         return
     own_addresses.add(NODE)
-    with clusters.running(tmp_path_factory.mktemp("cluster")) as running:
+    with clusters.running() as running:
         _fill(running)
         yield running
 

@@ -2,7 +2,8 @@
 
 ``python -m tests.cluster.keeper FOLDER``. It prints a line once the node has its cable. It ends with its standard
 input, which ends with the tests however those do: the node's first process is killed, and with it all that the node
-runs; then the cable, the control groups and the folder go. Killed itself, it takes the node along.
+runs; then the registry, the cable, the control groups and the folder go. Killed itself, it takes node and registry
+along.
 """
 
 from __future__ import annotations
@@ -14,9 +15,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
+from tests.cluster import volumes
+from tests.cluster.api import Api
 from tests.cluster.machine import CABLE, HERE, NODE, PODS, groups
 
 _SECONDS = 20.0
@@ -25,31 +30,34 @@ _SECONDS = 20.0
 def keep(place: Path, group: str) -> None:
     """Run the node in ``place``, with its Pods under the control group, until standard input ends."""
     _make_groups(group)
-    line = [
-        "setpriv",
-        "--pdeathsig",
-        "KILL",
-        "unshare",
-        "--net",
-        "--mount",
-        "--pid",
-        "--fork",
-        "--kill-child",
-        "--mount-proc",
-    ]
+    programs = json.loads((place / "node.json").read_text())["programs"]
+    registry = _start(place, "registry", [programs["docker-registry"], "serve", str(place / "registry.yml")])
+    line = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
     line += [sys.executable, str(Path(__file__).with_name("node.py")), str(place)]
-    with (place / "log" / "node.log").open("ab") as log:
-        node = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+    node = _start(place, "node", line)
     try:
         _lay_cable(node)
+        given = (Api(place / "kubeconfig"), place / "volumes")
+        threading.Thread(target=volumes.provide, args=given, daemon=True).start()
         print("up", flush=True)
         sys.stdin.read()
     finally:
-        node.kill()
-        node.wait()
+        for process in (node, registry):
+            process.kill()
+            process.wait()
         _ip("link", "delete", CABLE, check=False)
         _remove_groups(group)
         _remove(place)
+
+
+def _start(place: Path, name: str, line: Sequence[str]) -> subprocess.Popen[bytes]:
+    alone = ["setpriv", "--pdeathsig", "KILL", *line]
+    # All that it starts carries this, so that what is left over can be told from any other cluster's.
+    environ = {**os.environ, "MCP_PACK_TEST_CLUSTER": place.name}
+    with (place / "log" / f"{name}.log").open("ab") as log:
+        return subprocess.Popen(
+            alone, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env=environ
+        )
 
 
 def _lay_cable(node: subprocess.Popen[bytes]) -> None:

@@ -96,6 +96,9 @@ class Node:
         for header, flag in (("User", "username-headers"), ("Group", "group-headers")):
             aggregated += [f"--requestheader-{flag}", f"X-Remote-{header}"]
         aggregated += ["--requestheader-extra-headers-prefix", "X-Remote-Extra-"]
+        # As EKS has it for tokens that AWS credentials signed.
+        tokens = ["--authentication-token-webhook-config-file", "tokens.json"]
+        tokens += ["--authentication-token-webhook-version", "v1"]
         self._kube(
             "apiserver",
             *("--etcd-servers", "http://127.0.0.1:2379", "--advertise-address", self._node),
@@ -105,6 +108,7 @@ class Node:
             *accounts,
             *kubelet,
             *aggregated,
+            *tokens,
         )
 
     def _controllers(self) -> None:

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from tests.cluster.keys import Authority, Pair, signing_pair
-from tests.cluster.machine import CNI, DNS, NODE, PODS
+from tests.cluster.machine import CNI, DNS, HERE, NODE, PODS
+from tests.cluster.volumes import storage_class
 
 API_PORT, METRICS_PORT = 6443, 10443
+TOKENS_PORT = 10444
+"""Where the API server asks whose a token is that it does not know itself, at our end of the cable."""
 NAME = "node1"
 _API_SERVICE = "10.96.0.1"
 _CONTAINERD = """version = 2
@@ -63,10 +66,21 @@ def write(place: Path, registry: str, group: str) -> None:
     )
     (place / "Corefile").write_text(_COREFILE.format(node=NODE, place=place))
     (place / "resolv.conf").touch()
+    _json(place / "registry.yml", _registry(place, registry))
     _json(place / "cni/10-pods.conflist", _network())
+    _json(place / "tokens.json", _tokens())
     _json(place / "kubelet.yaml", _kubelet(place, group))
     _json(place / "proxy.yaml", _proxy(place))
     _json(place / "beside.json", {"apiVersion": "v1", "kind": "List", "items": _beside()})
+
+
+def _registry(place: Path, address: str) -> dict[str, Any]:
+    return {
+        "version": 0.1,
+        "log": {"level": "error", "accesslog": {"disabled": True}},
+        "storage": {"filesystem": {"rootdirectory": str(place / "registry")}, "delete": {"enabled": True}},
+        "http": {"addr": address},
+    }
 
 
 def kubeconfig(place: Path, who: Pair) -> dict[str, Any]:
@@ -80,6 +94,19 @@ def kubeconfig(place: Path, who: Pair) -> dict[str, Any]:
         "users": [{"name": "tests", "user": user}],
         "contexts": [{"name": "tests", "context": {"cluster": "tests", "user": "tests"}}],
         "current-context": "tests",
+    }
+
+
+def _tokens() -> dict[str, Any]:
+    """How the API server asks; a test that has tokens of its own answers, and otherwise nobody does."""
+    cluster = {"server": f"http://{HERE}:{TOKENS_PORT}/review"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "tokens", "cluster": cluster}],
+        "users": [{"name": "tests", "user": {}}],
+        "contexts": [{"name": "tokens", "context": {"cluster": "tokens", "user": "tests"}}],
+        "current-context": "tokens",
     }
 
 
@@ -150,6 +177,7 @@ def _beside() -> list[dict[str, Any]]:
     }
     dns = [{"name": "udp", "port": 53, "protocol": "UDP"}, {"name": "tcp", "port": 53, "protocol": "TCP"}]
     return [
+        storage_class(),
         *_process("kube-dns", {"clusterIP": DNS, "ports": dns}, dns),
         *_process(
             "metrics-server",
