@@ -132,3 +132,6 @@ artifact_option = click.option(
 allow_breaking_option = click.option(
     "--allow-breaking", is_flag=True, help="Go on although clients of the last release may break."
 )
+all_option = click.option(
+    "--all", "every", is_flag=True, help="Every tool of the workspace, or below the folder, side by side."
+)

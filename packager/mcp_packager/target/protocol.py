@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -12,7 +12,7 @@ from mcp_packager.progress import Progress, Silent
 from mcp_packager.target.artifact import Artifact
 from mcp_packager.target.exposure import Exposure
 from mcp_packager.target.identity import Identity
-from mcp_packager.target.release import Via
+from mcp_packager.target.release import Intent, Via
 from mcp_packager.target.resources import Resource
 from mcp_packager.target.world import World
 
@@ -202,4 +202,13 @@ class Takes(Protocol):
         Raises:
             UserError: it cannot run here.
         """
+        ...
+
+
+@runtime_checkable
+class Together(Protocol):
+    """A target whose deployments share something that is not everybody's: a load balancer, a host name. Optional."""
+
+    def clashes(self, intent: Intent, others: Sequence[Intent]) -> tuple[Problem, ...]:
+        """What stands between one deployment and others that are wanted in the same run. Pure."""
         ...

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mcp_packager.cli import output
-from mcp_packager.cli.options import Common, common_options
+from mcp_packager.cli import many, output
+from mcp_packager.cli.options import Common, all_option, common_options
 from mcp_packager.cli.progress import Shown
 from mcp_packager.cli.words import readable
 
 if TYPE_CHECKING:
-    from mcp_packager.pipeline.requests import ShippedReport
+    from mcp_packager.pipeline.requests import BuildReport, ShippedReport
 
 
 @click.command()
@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     help="Put images into REPOSITORY too, with bill of materials and provenance beside them.",
 )
 @click.option("--timings", is_flag=True, help="Show how long each stage took.")
+@all_option
 @common_options(targets=True, locked=True)
-def build(common: Common, *, folder: Path | None, push: str | None, timings: bool) -> None:
+def build(common: Common, *, folder: Path | None, push: str | None, timings: bool, every: bool) -> None:
     """Build the artifacts into dist/<target>/.
 
     Each folder holds the artifact and an artifact.json that names it: kind, path or digest, size, contract hash.
@@ -40,6 +41,11 @@ def build(common: Common, *, folder: Path | None, push: str | None, timings: boo
     A push sends what the registry does not have, and signs where MCP_PACK_SIGNING_KEY names a key. What it prints last
     is what deploy --artifact takes.
     """
+    if every:
+        many.alone("--output", folder)
+        many.alone("--push", push)
+        _build_all(common)
+        return
     from mcp_packager.pipeline.build import build as make
 
     with Shown(quiet=common.quiet) as progress:
@@ -59,6 +65,18 @@ def build(common: Common, *, folder: Path | None, push: str | None, timings: boo
             output.data(f"  took {shares}")
         if report.untracked and not common.quiet:
             output.say(f"  took files that git does not track: {', '.join(report.untracked)}")
+
+
+def _build_all(common: Common) -> None:
+    from mcp_packager.pipeline.fleet import build_all
+
+    with Shown(quiet=common.quiet) as progress:
+        found = build_all(common.request(progress))
+    many.show(found, common=common, command="build", key="builds", row=_row, header=("target", "artifact"))
+
+
+def _row(report: BuildReport) -> tuple[object, ...]:
+    return report.target, _named(report.artifact)
 
 
 def _sent(pushed: ShippedReport) -> str:

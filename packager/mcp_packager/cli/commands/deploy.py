@@ -8,9 +8,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from mcp_packager.cli import output
+from mcp_packager.cli import many, output
 from mcp_packager.cli.asking import asker
-from mcp_packager.cli.options import Common, allow_breaking_option, artifact_option, common_options, yes_option
+from mcp_packager.cli.options import (
+    Common,
+    all_option,
+    allow_breaking_option,
+    artifact_option,
+    common_options,
+    yes_option,
+)
 from mcp_packager.cli.progress import Shown
 
 if TYPE_CHECKING:
@@ -38,31 +45,55 @@ _CALLERS: Final = {
     "--install-unit", is_flag=True, help="Start it again after a reboot, where the target can (local: systemd)."
 )
 @artifact_option
+@all_option
 @allow_breaking_option
 @yes_option
 @common_options(targets=True, locked=True)
 def deploy(
-    common: Common, *, artifact: str | None, allow_breaking: bool, yes: bool, wait: float, install_unit: bool
+    common: Common,
+    *,
+    artifact: str | None,
+    every: bool,
+    allow_breaking: bool,
+    yes: bool,
+    wait: float,
+    install_unit: bool,
 ) -> None:
     """Build, deploy and verify.
 
     The new release is started beside the old one where the target can do that, is asked for its contract, and
     takes over only then. What a deploy would replace or destroy is asked about first.
 
+    With --all every tool of a workspace is built and judged, then deployed; a broken one stops none of the others.
+
     With --artifact nothing is built: one build can be put on every stage, and each stage gives it its own settings.
     """
-    from mcp_packager.pipeline.deploy import deploy as make
+    from mcp_packager.pipeline.aiming import Order
 
+    order = Order(artifact, allow_breaking=allow_breaking, install_unit=install_unit)
     with Shown(quiet=common.quiet) as progress:
-        reports = make(
-            common.request(progress),
-            artifact=artifact,
-            allow_breaking=allow_breaking,
-            confirm=asker(yes=yes, progress=progress),
-            wait=wait,
-            install_unit=install_unit,
-        )
-    show(reports, common=common, command="deploy")
+        request, confirm = common.request(progress), asker(yes=yes, progress=progress)
+        if every:
+            many.alone("--artifact", artifact)
+            from mcp_packager.pipeline.fleet import deploy_all
+
+            found = deploy_all(request, order, confirm=confirm, wait=wait)
+        else:
+            from mcp_packager.pipeline.deploy import deploy as make
+
+            reports = make(request, order, confirm=confirm, wait=wait)
+    if every:
+        many.show(found, common=common, command="deploy", key="deployments", row=_row, header=_HEADER)
+    else:
+        show(reports, common=common, command="deploy")
+
+
+_HEADER: Final = ("target", "stage", "result", "release", "version", "endpoint")
+
+
+def _row(report: DeployReport) -> tuple[object, ...]:
+    done = "deployed" if report.changed else "nothing to do"
+    return report.target, report.stage, done, report.release, report.version, address(report.endpoint)
 
 
 def show(reports: Sequence[DeployReport], *, common: Common, command: str) -> None:
