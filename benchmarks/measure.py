@@ -45,6 +45,16 @@ class Pair:
     difference: Spread
     """Seconds that ours takes more than theirs."""
 
+    @classmethod
+    def of(cls, seconds: Sequence[tuple[float, float]]) -> Pair:
+        """What at least one run of both sides makes."""
+        return cls(
+            ours=Spread.of([a for a, _ in seconds]),
+            theirs=Spread.of([b for _, b in seconds]),
+            ratio=Spread.of([a / b for a, b in seconds]),
+            difference=Spread.of([a - b for a, b in seconds]),
+        )
+
 
 def single(ours: Timer, runs: int) -> Spread:
     """Seconds of one side alone, after one run that is not counted."""
@@ -56,13 +66,7 @@ def paired(ours: Timer, theirs: Timer, runs: int) -> Pair:
     """Both sides by turns, after one run of each that is not counted."""
     ours()
     theirs()
-    seconds = [(ours(), theirs()) for _ in range(runs)]
-    return Pair(
-        ours=Spread.of([a for a, _ in seconds]),
-        theirs=Spread.of([b for _, b in seconds]),
-        ratio=Spread.of([a / b for a, b in seconds]),
-        difference=Spread.of([a - b for a, b in seconds]),
-    )
+    return Pair.of([(ours(), theirs()) for _ in range(runs)])
 
 
 def process(command: Sequence[str | Path], *, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Timer:

@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
 from benchmarks import throughput
+from benchmarks.images import images
 from benchmarks.measure import Pair, Spread, Timer, paired, process, single
 from benchmarks.place import PROGRAMS, PYTHON, Place
+from benchmarks.pulls import pulls
 from benchmarks.report import Figure, milliseconds
 from benchmarks.server import bundle_of, first_answer
 
@@ -112,5 +114,13 @@ def _ratio(name: str, pair: Pair, bar: float | None) -> Figure:
 
 
 ROWS: Mapping[str, Row] = MappingProxyType(
-    {"imports": imports, "command-line": command_line, "builds": builds, "serving": serving, **throughput.ROWS}
+    {
+        "imports": imports,
+        "command-line": command_line,
+        "builds": builds,
+        "serving": serving,
+        **throughput.ROWS,
+        "images": images,
+        "pulls": pulls,
+    }
 )
