@@ -160,7 +160,9 @@ def patience(spec: Mapping[str, Any]) -> float:
 def _probed(container: Mapping[str, Any]) -> float:
     found = 0.0
     for name in ("startupProbe", "readinessProbe"):
-        probe = container.get(name) or {}
+        probe = container.get(name)
+        if probe is None:
+            continue
         every, times = float(probe.get("periodSeconds", 10)), int(probe.get("failureThreshold", 3))
         found += float(probe.get("initialDelaySeconds", 0)) + every * times
     return found
