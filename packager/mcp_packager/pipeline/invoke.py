@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mcp_packager.errors import Problem, UserError
-from mcp_packager.pipeline.operate import endpoint
+from mcp_packager.pipeline.operate import reached
 from mcp_packager.pipeline.requests import InvokeReport, Request
 from mcp_packager.target import Auth, Endpoint
 from mcp_packager.verify import ClientCredentials, McpClient, fetch_token
@@ -39,14 +39,26 @@ def invoke(
         WorldError: the server does not answer, or lets us not in.
     """
     sent = dict(headers or {})
-    if url is None:
-        place = Endpoint.from_json(endpoint(request))
-        url = place.url
+    if url is not None:
+        return _called(request, tool, arguments, url, sent, credentials)
+    with reached(request) as place:
         sent = {**place.headers, **sent}
         if credentials is None and place.auth.by_token and "Authorization" not in sent:
             sent["Authorization"] = f"Bearer {_shown(place, token)}"
-        if url is None:
+        if place.url is None:
             raise UserError(Problem("the deployed endpoint is a command, not a URL", "call a server with --url"))
+        return _called(request, tool, arguments, place.url, sent, credentials)
+
+
+def _called(
+    request: Request,
+    tool: str,
+    arguments: Mapping[str, Any],
+    url: str,
+    headers: Mapping[str, str],
+    credentials: ClientCredentials | None,
+) -> InvokeReport:
+    sent = dict(headers)
     if credentials is not None:
         with request.progress.stage("token"):
             sent["Authorization"] = f"Bearer {fetch_token(url, credentials)}"

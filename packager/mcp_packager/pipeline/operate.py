@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mcp_packager import engine
 from mcp_packager.errors import Problem, UsageError, UserError
 from mcp_packager.pipeline.deploy import report
-from mcp_packager.pipeline.place import verified, world_of
+from mcp_packager.pipeline.place import verified, way_to, world_of
 from mcp_packager.pipeline.project import Aim, open_project
 from mcp_packager.pipeline.reach import reach
 from mcp_packager.pipeline.requests import (
@@ -21,7 +22,7 @@ from mcp_packager.pipeline.requests import (
     Request,
     StatusReport,
 )
-from mcp_packager.target import Outcome, Release, World
+from mcp_packager.target import Endpoint, Outcome, Release, World
 
 if TYPE_CHECKING:
     from mcp_packager.manifest import Manifest
@@ -132,7 +133,23 @@ def endpoint(request: Request) -> Mapping[str, Any]:
         UserError: nothing is deployed there.
         UsageError: more than one target is meant.
     """
+    return _deployed(request, _only(request)).endpoint.as_json()
+
+
+@contextmanager
+def reached(request: Request) -> Iterator[Endpoint]:
+    """The current release on the one target as this machine reaches it: by its address, else from inside.
+
+    Raises:
+        UserError: nothing is deployed there.
+        UsageError: more than one target is meant.
+    """
     placed = _only(request)
+    with way_to(placed.world, _deployed(request, placed).endpoint) as found:
+        yield found
+
+
+def _deployed(request: Request, placed: Placed) -> Release:
     release = engine.current(placed.world)
     if release is None:
         raise UserError(
@@ -141,7 +158,7 @@ def endpoint(request: Request) -> Mapping[str, Any]:
                 f"run mcp-pack deploy --target {placed.aim.name} first",
             )
         )
-    return release.endpoint.as_json()
+    return release
 
 
 def places(request: Request) -> tuple[Placed, ...]:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from mcp_packager.pipeline.project import Aim
 from mcp_packager.pipeline.requests import ChangeLine, Comparison
@@ -102,6 +106,28 @@ def _from_inside(world: World, endpoint: Endpoint, intent: Intent, why: str | No
         inside = f"looked at from inside ({inner.via})"
     left = () if why is None else (f"{endpoint.url} from outside: {why}",)
     return Verification((inside, *found.checked), (*left, *found.unverified))
+
+
+@contextmanager
+def way_to(world: World, endpoint: Endpoint) -> Iterator[Endpoint]:
+    """The endpoint as this machine reaches it: by its own address, else from inside where the world has a way."""
+    opened = world.inside(endpoint) if isinstance(world, Inside) and not _answers(endpoint) else None
+    if opened is None:
+        yield endpoint
+        return
+    with opened as inner:
+        yield inner
+
+
+def _answers(endpoint: Endpoint) -> bool:
+    """Whether somebody takes a connection there."""
+    parts = urlsplit(endpoint.url or "")
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        socket.create_connection((parts.hostname or "", port), timeout=_ABSENT).close()
+    except OSError:
+        return False
+    return True
 
 
 def _ask(world: World, endpoint: Endpoint, intent: Intent) -> Verification:
