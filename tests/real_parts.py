@@ -208,6 +208,16 @@ def checker(name: str) -> Path:
     return found
 
 
+def lambda_emulator() -> Path:
+    """The folder with AWS's emulator of Lambda, and its runtime for each Python."""
+    from tests.lambda_ import emulator
+
+    found = emulator.installed(cache())
+    if found is None:
+        raise MissingPartError("the emulator of Lambda is not installed: make parts")
+    return found
+
+
 def podman() -> Path:
     """The ``podman`` program with what it needs to run containers as the tests do, which only root can."""
     if os.geteuid():
@@ -260,6 +270,7 @@ PARTS: Mapping[str, Callable[[], Path]] = MappingProxyType(
         "kubernetes": lambda: go_part("kubernetes"),
         "kubernetes-validate": lambda: checker("kubernetes-validate"),
         "metrics-server": lambda: go_part("metrics-server"),
+        "lambda-emulator": lambda_emulator,
         "nginx": nginx,
         "node": node,
         "node-modules": node_modules,
@@ -320,7 +331,10 @@ def install() -> None:
         if missing(part) and checkers.can_install():
             checkers.install(cache(), part)
     from tests.containers import bases
+    from tests.lambda_ import emulator
 
+    if missing("lambda-emulator") and emulator.can_install():
+        emulator.install(cache())
     minor = "{}.{}".format(*sys.version_info)
     if minor in bases.SUITES and bases.can_make():
         bases.make(minor)

@@ -1,0 +1,1 @@
+"""The target ``lambda``: the tool as a function of AWS Lambda."""
