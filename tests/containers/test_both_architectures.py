@@ -138,6 +138,7 @@ def test_docker_gets_its_own_by_a_deploy(both: Both) -> None:
 
 
 @pytest.mark.real("qemu-aarch64")
+@pytest.mark.timeout(300)
 def test_the_other_one_runs_where_its_processor_is_imitated(both: Both, tmp_path: Path) -> None:
     _skopeo("--override-arch=arm64", "copy", "--src-tls-verify=false", both.source, f"oci:{tmp_path}/one:it")
     subprocess.run(
@@ -162,7 +163,14 @@ def _imitated(unpacked: Path) -> Iterator[int]:
     environment = dict(line.split("=", 1) for line in run["env"])
     user = run["user"]
     # qemu starts the program by itself: no file format need be known to the kernel, and nothing is mounted.
-    command = ["chroot", f"--userspec={user['uid']}:{user['gid']}", root, f"/{emulator.name}", program, *words[1:]]
+    command = [
+        _program("chroot"),
+        f"--userspec={user['uid']}:{user['gid']}",
+        root,
+        f"/{emulator.name}",
+        program,
+        *words[1:],
+    ]
     with (unpacked / "log").open("wb") as log:
         server = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
     try:
@@ -171,6 +179,13 @@ def _imitated(unpacked: Path) -> Iterator[int]:
         server.kill()
         server.wait(20)
         print((unpacked / "log").read_text()[-2000:])
+
+
+def _program(name: str) -> str:
+    """A program of whoever administers the machine."""
+    found = shutil.which(name, path="/usr/sbin:/usr/bin:/sbin:/bin")
+    assert found is not None
+    return found
 
 
 def _ready(url: str, seconds: float) -> bool:
