@@ -6,16 +6,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn
 
 from mcp_packager.errors import Problem, UserError
+from mcp_targets._kube.applying import MADE_ANEW, Applying, cannot_change, is_managed
 from mcp_targets._kube.client import ApiError
 from mcp_targets._kube.kinds import CANDIDATE, Sort
-from mcp_targets._kube.names import MANAGER
 from mcp_targets._kube.objects import Objects
 from mcp_targets._kube.projection import OBJECT, observed_fields, projected
 from mcp_targets._kube.reasons import of_pod
 from mcp_targets._kube.rollout import Rollout
 
-_MADE_ANEW: Final = frozenset({"configmap", "statefulset"})
-"""Kinds that go and come back where a field of theirs cannot change: data of a StatefulSet is in a claim of its own."""
 _GRACE: Final = 1
 """Seconds for a candidate's end: no client is connected to it."""
 
@@ -23,8 +21,9 @@ _GRACE: Final = 1
 class Changing:
     """Changes the objects of one deployment."""
 
-    def __init__(self, objects: Objects, rollout: Rollout, note: Callable[[str], None]) -> None:
+    def __init__(self, objects: Objects, applying: Applying, rollout: Rollout, note: Callable[[str], None]) -> None:
         self._objects = objects
+        self._applying = applying
         self._rollout = rollout
         self._note = note
 
@@ -36,8 +35,8 @@ class Changing:
         """
         name = wanted["metadata"]["name"]
         if is_new:
-            there = self._objects.claim(sort, name)
-            if sort.name == "namespace" and there is not None and not _managed(there):
+            there = self._applying.claim(sort, name)
+            if sort.name == "namespace" and there is not None and not is_managed(there):
                 self._note(f"the namespace {name} is not mcp-pack's; it is used as it is")
                 return there
         if sort.name == CANDIDATE:
@@ -53,13 +52,13 @@ class Changing:
 
     def _applied(self, sort: Sort, wanted: Mapping[str, Any]) -> Any:
         try:
-            return self._objects.apply(sort, wanted)
+            return self._applying.apply(sort, wanted)
         except ApiError as error:
-            if error.status != 422 or sort.name not in _MADE_ANEW:
+            if sort.name not in MADE_ANEW or not cannot_change(error):
                 raise
         self._note(f"{sort.kind} {wanted['metadata']['name']} cannot change in place; it is made anew")
         self._objects.delete(sort, wanted["metadata"]["name"], wait=True)
-        return self._objects.apply(sort, wanted)
+        return self._applying.apply(sort, wanted)
 
     def _candidate(self, sort: Sort, wanted: Mapping[str, Any]) -> Any:
         """One Pod: what is left of another try goes first, for a Pod does not change."""
@@ -67,7 +66,7 @@ class Changing:
         there = self._objects.read(sort, name)
         if there is not None and not _as_wanted(there, wanted):
             self._objects.delete(sort, name, wait=True, grace=_GRACE)
-        self._objects.apply(sort, wanted)
+        self._applying.apply(sort, wanted)
         return self._rollout.candidate(name)
 
     def remove(self, sort: Sort, name: str) -> None:
@@ -83,12 +82,7 @@ class Changing:
         Raises:
             PackError: it would not.
         """
-        try:
-            return self._objects.rehearse(sort, wanted)
-        except ApiError as error:
-            if error.status == 422 and (sort.name in _MADE_ANEW or sort.name == CANDIDATE):
-                return None
-            raise
+        return self._applying.rehearse(sort, wanted)
 
     def missing(self, sort: Sort, name: str) -> NoReturn:
         """Say that the cluster does not know a kind.
@@ -102,10 +96,6 @@ class Changing:
                 "install what defines them, or leave the setting away that asks for it",
             )
         )
-
-
-def _managed(thing: Mapping[str, Any]) -> bool:
-    return (thing["metadata"].get("labels") or {}).get("app.kubernetes.io/managed-by") == MANAGER
 
 
 def _as_wanted(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
-from mcp_packager.errors import PackError, Problem, UserError, WorldError
-from mcp_packager.target import TransientError, Value
+from mcp_packager.errors import Problem, WorldError
 from mcp_targets._kube.client import Api, ApiError
-from mcp_targets._kube.conflicts import conflicts, holds
-from mcp_targets._kube.kinds import CANDIDATE, Sort, at, sort_for
+from mcp_targets._kube.kinds import Sort, sort_for
 from mcp_targets._kube.names import MANAGER
 
 GONE_SECONDS: Final = 180.0
@@ -22,31 +20,18 @@ _MANAGED: Final = "app.kubernetes.io/managed-by"
 
 
 class Objects:
-    """The objects of one namespace that carry one deployment's labels.
+    """The objects of one namespace that carry one deployment's labels."""
 
-    ``released`` answers what the last release wanted of a kind and a name: a field that stood there was ours, and is
-    taken back from whoever has it now.
-    """
-
-    def __init__(
-        self,
-        api: Api,
-        namespace: str,
-        labels: Mapping[str, str],
-        released: Callable[[str, str], Mapping[str, Any] | None],
-        note: Callable[[str], None],
-    ) -> None:
+    def __init__(self, api: Api, namespace: str, labels: Mapping[str, str]) -> None:
         self.api = api
         self.namespace = namespace
-        self._labels = labels
-        self._released = released
-        self._note = note
+        self.labels = labels
         self._groups: frozenset[str] | None = None
 
     @property
     def selector(self) -> str:
         """What a listing asks for, so that it holds what is ours alone."""
-        return ",".join(f"{name}={value}" for name, value in self._labels.items())
+        return ",".join(f"{name}={value}" for name, value in self.labels.items())
 
     def installed(self, sort: Sort) -> bool:
         """Whether the cluster knows the kind's group and version."""
@@ -84,78 +69,6 @@ class Objects:
     def read(self, sort: Sort, name: str) -> Any | None:
         """One object, whoever it belongs to; ``None`` where there is none."""
         return self.api.find(sort.path(self.namespace, name))
-
-    def is_ours(self, thing: Mapping[str, Any]) -> bool:
-        """Whether the labels say that it belongs to this deployment."""
-        labels = thing["metadata"].get("labels") or {}
-        return all(labels.get(name) == value for name, value in self._labels.items())
-
-    def apply(self, sort: Sort, wanted: Mapping[str, Any]) -> Any:
-        """Make or change an object by what is wanted of it, and answer what it is now.
-
-        Raises:
-            UserError: somebody else's object has that name, or somebody else holds a field that was never ours.
-        """
-        path = at(sort, wanted).path(self.namespace, wanted["metadata"]["name"])
-        query = {"fieldManager": MANAGER, "force": "false"}
-        try:
-            return self.api.patch(path, wanted, query)
-        except ApiError as error:
-            if error.status != 409:
-                raise
-            return self._settle(sort, path, wanted, error)
-
-    def _settle(self, sort: Sort, path: str, wanted: Mapping[str, Any], error: ApiError) -> Any:
-        """Take back what was ours; name what never was, and whose it is."""
-        found = conflicts(error.said)
-        name = wanted["metadata"]["name"]
-        before = self._released(sort.name, name)
-        strangers = [(field, owner) for field, owner in found if before is None or not holds(before, field)]
-        if not found or strangers:
-            raise _held_by(sort, name, strangers) from error
-        for field, owner in found:
-            self._note(f"{sort.name} {name}: took back {field.lstrip('.')} from {owner}")
-        return self.api.patch(path, wanted, {"fieldManager": MANAGER, "force": "true"})
-
-    def claim(self, sort: Sort, name: str) -> Any | None:
-        """What is there under a name that we are about to take; waits for one that is on its way out.
-
-        Raises:
-            UserError: it is somebody else's.
-        """
-        there = self.read(sort, name)
-        if there is not None and there["metadata"].get("deletionTimestamp"):
-            self.wait_gone(sort, name)
-            there = None
-        if there is None or self.is_ours(there):
-            return there
-        shared = not sort.namespaced and (there["metadata"].get("labels") or {}).get(_MANAGED) == MANAGER
-        if shared:
-            return there
-        raise UserError(
-            Problem(
-                f"there is a {sort.kind} {name} in {self.api.name} that mcp-pack did not make for this tool and stage",
-                f"remove or rename it, or deploy to another namespace than {self.namespace}",
-            )
-        )
-
-    def rehearse(self, sort: Sort, wanted: Mapping[str, Any]) -> str | None:
-        """Ask the server whether it would take the object; a line says why that cannot be known yet.
-
-        Raises:
-            PackError: it would not.
-        """
-        kind, name = wanted["kind"], wanted["metadata"]["name"]
-        query = {"fieldManager": MANAGER, "force": "true", "dryRun": "All"}
-        try:
-            self.api.patiently(lambda: self.api.patch(at(sort, wanted).path(self.namespace, name), wanted, query))
-        except ApiError as error:
-            if error.status == 404 or (error.status == 403 and "not found" in error.message):
-                return f"{kind} {name} could not be tried before it is made: {error.message}"
-            if error.status == 422 and "immutable" in error.message and sort.name == CANDIDATE:
-                return None
-            raise _named(error, f"{kind} {name}") from error
-        return None
 
     def create(self, sort: Sort, thing: Mapping[str, Any]) -> bool:
         """Make an object under a name that can be taken once; whether it was free.
@@ -220,32 +133,3 @@ class Looking:
         if sort is None or not self._objects.installed(sort):
             return []
         return self._objects.listing(sort, selector=selector, namespace=namespace)
-
-
-def resolved(fields: Mapping[str, Value], made: Mapping[str, Any]) -> dict[str, Value]:
-    """A resource's fields as the engine is to know them after a change, beside those that only the cluster has."""
-    return {**fields, **made}
-
-
-def _named(error: ApiError, what: str) -> PackError:
-    problems = [
-        Problem(f"{what}: {problem.what}", problem.fix, problem.where, problem.expected, problem.found)
-        for problem in error.problems
-    ]
-    return WorldError(problems)
-
-
-def _held_by(sort: Sort, name: str, strangers: list[tuple[str, str]]) -> PackError:
-    if not strangers:
-        return TransientError(
-            Problem(f"{sort.kind} {name} was changed by somebody else at the same time", "run the same command again")
-        )
-    return UserError(
-        [
-            Problem(
-                f"{sort.kind} {name}: {field.lstrip('.')} belongs to {owner}, and was never set by mcp-pack",
-                f"take it away with {owner}, or leave it out of the manifest's patches and settings",
-            )
-            for field, owner in strangers
-        ]
-    )

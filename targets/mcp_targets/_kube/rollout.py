@@ -15,6 +15,8 @@ from mcp_targets._kube.reasons import Why, is_ready, of_events, of_pod, of_workl
 _LOOK: Final = 0.25
 _SLACK: Final = 60.0
 """Seconds beside its probes' patience that a Pod has: a node is found or made, the image is pulled."""
+_BREATH: Final = 5.0
+"""Seconds beside its probes' patience that a Pod has once it runs: they begin at any time, and take theirs."""
 _LOG_LINES: Final = 20
 _LIMIT: Final = 16 * 1024
 _REVISION: Final = "pod-template-hash"
@@ -34,7 +36,8 @@ class Rollout:
             WorldError: it will not be, or is not in time.
         """
         pod = self._objects.read(PODS, name)
-        give_up = time.monotonic() + patience((pod or {}).get("spec") or {})
+        spec = (pod or {}).get("spec") or {}
+        give_up, runs = time.monotonic() + patience(spec), False
         told = _Told(self._note)
         while True:
             if pod is None:
@@ -46,6 +49,8 @@ class Rollout:
                 told(why)
                 if why.final or why.crashed:
                     raise self._failed("the candidate", why)
+            if not runs and _runs(pod):
+                give_up, runs = time.monotonic() + patience(spec, running=True), True
             if time.monotonic() > give_up:
                 raise self._late("the candidate", [pod], why)
             time.sleep(_LOOK)
@@ -152,9 +157,17 @@ class _Told:
             self._note(f"{why.pod}: {why.text}" if why.pod else why.text)
 
 
-def patience(spec: Mapping[str, Any]) -> float:
-    """Seconds that a Pod may take to become ready: what its probes allow, and what comes before them."""
-    return _SLACK + max(map(_probed, spec.get("containers", ())), default=0.0)
+def patience(spec: Mapping[str, Any], *, running: bool = False) -> float:
+    """Seconds that a Pod may take to become ready: what its probes allow, and what comes before them.
+
+    ``running``: from the moment on that its containers do.
+    """
+    return (_BREATH if running else _SLACK) + max(map(_probed, spec.get("containers", ())), default=0.0)
+
+
+def _runs(pod: Mapping[str, Any]) -> bool:
+    statuses = (pod.get("status") or {}).get("containerStatuses") or ()
+    return bool(statuses) and all("running" in (each.get("state") or {}) for each in statuses)
 
 
 def _probed(container: Mapping[str, Any]) -> float:

@@ -27,6 +27,7 @@ from mcp_packager.target import (
 )
 from mcp_packager.target.values import resolve
 from mcp_targets._kube import kept
+from mcp_targets._kube.applying import Applying, is_managed
 from mcp_targets._kube.beside import Beside
 from mcp_targets._kube.changing import Changing
 from mcp_targets._kube.client import Access, Api
@@ -35,7 +36,7 @@ from mcp_targets._kube.kept import Kept
 from mcp_targets._kube.kinds import BY_NAME, CANDIDATE, CLAIM, IMAGE, KINDS, SECRETS, SORTS, Sort, sort_of
 from mcp_targets._kube.logs import followed, last_lines
 from mcp_targets._kube.looking import ADDRESS, endpoint, serving, status
-from mcp_targets._kube.names import MANAGER, Names
+from mcp_targets._kube.names import Names
 from mcp_targets._kube.objects import Looking, Objects
 from mcp_targets._kube.projection import FOREIGN, OBJECT, observed_fields
 from mcp_targets._kube.reaching import opened
@@ -58,11 +59,12 @@ class KubeWorld:
         self._beside = beside
         note = request.progress.note
         namespace: str = request.options.namespace
-        self._objects = Objects(Api(access), namespace, request.identity.labels(), released=self._released, note=note)
+        self._objects = Objects(Api(access), namespace, request.identity.labels())
         project = request.manifest.project if request.manifest else None
         self._kept = Kept(self._objects, self._names, request.environ, project)
         self._images = Images(request.output, request.environ)
-        self._changing = Changing(self._objects, Rollout(self._objects, note), note)
+        applying = Applying(self._objects, self._released, note)
+        self._changing = Changing(self._objects, applying, Rollout(self._objects, note), note)
         self.kinds: tuple[Kind, ...] = (*(beside.kinds if beside else ()), *KINDS)
         self.records = SecretRecords(self._objects, self._names)
         self.lock = LeaseLock(self._objects, self._names)
@@ -211,7 +213,7 @@ def _seen(sort: Sort, thing: Mapping[str, Any]) -> Observed:
     """A live object as observed: its scope, and what keeps it from being done."""
     name = thing["metadata"]["name"]
     match sort.name:
-        case "namespace" if (thing["metadata"].get("labels") or {}).get("app.kubernetes.io/managed-by") != MANAGER:
+        case "namespace" if not is_managed(thing):
             return Observed(sort.name, name, {**observed_fields(thing), FOREIGN: True}, Scope.SHARED)
         case "namespace" | "ingressclass" | "ingressclassparams":
             return Observed(sort.name, name, observed_fields(thing), Scope.SHARED)
