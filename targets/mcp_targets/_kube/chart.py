@@ -15,7 +15,7 @@ from typing import Any, Final
 from mcp_packager.target import STATE, DesiredInput, digest
 from mcp_packager.yaml import yaml_text
 from mcp_targets._kube.charttest import hook_key, hook_test
-from mcp_targets._kube.holes import Holes
+from mcp_targets._kube.holes import Holes, unused
 from mcp_targets._kube.names import Names
 from mcp_targets._kube.plain import file_name, plain_objects
 from mcp_targets._kube.settings import config_document, url
@@ -36,8 +36,9 @@ def chart(request: DesiredInput, site: Site) -> dict[str, str]:
     Raises:
         UserError: a patch does not fit.
     """
-    holes, names, tool = Holes(), Names(request.identity), request.manifest.tool
+    names, tool = Names(request.identity), request.manifest.tool
     plain = plain_objects(request, site)
+    holes = Holes(unused("".join(map(yaml_text, plain))))
     values = defaults(request, site, plain)
     files = {
         "Chart.yaml": yaml_text(

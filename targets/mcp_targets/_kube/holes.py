@@ -6,21 +6,25 @@ JSON, which is YAML; as a key it becomes lines of its own, which may be none.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from mcp_packager.yaml import yaml_text
 
-_MARK: Final = re.compile(r"helm-(text|json|line)-([0-9]{3})-mark")
-_LINE: Final = re.compile(r'^(?P<indent> *)(?P<dash>- )?helm-line-(?P<number>[0-9]{3})-mark: ""$', re.MULTILINE)
+
+def unused(text: str) -> str:
+    """A word for marks that stands nowhere in a text."""
+    return next(word for number in itertools.count() if (word := f"mark{number}") not in text)
 
 
 @dataclass
 class Holes:
-    """The marks of one chart, and what each stands for."""
+    """The marks of one chart, and what each stands for. ``word`` begins them all: see :func:`unused`."""
 
+    word: str = "mark0"
     expressions: list[str] = field(default_factory=list)
 
     def text(self, expression: str) -> str:
@@ -46,12 +50,16 @@ class Holes:
     def filled(self, document: Mapping[str, Any]) -> str:
         """The document as the text of a template: what looks like an expression and is none stands as it is."""
         text = _escaped(yaml_text(document))
-        text = _LINE.sub(lambda found: self._lines(found["indent"], found["dash"] or "", int(found["number"])), text)
-        text = re.sub(r'"helm-json-([0-9]{3})-mark"', lambda found: self._json(int(found[1])), text)
+        text = re.sub(
+            rf'^(?P<indent> *){self.word}-line-(?P<number>[0-9]{{3}})-end: ""$',
+            lambda found: self.expressions[int(found["number"])].replace("@", found["indent"]),
+            text,
+            flags=re.MULTILINE,
+        )
+        text = re.sub(rf'"{self.word}-json-([0-9]{{3}})-end"', lambda found: self._json(int(found[1])), text)
         text = self._texts(text)
-        left = _MARK.search(text)
-        if left is not None:
-            raise ValueError(f"a mark is left where none can be: {left[0]}")
+        if self.word in text:
+            raise ValueError("a mark is left where none can be")
         return text
 
     def plain(self, text: str) -> str:
@@ -59,20 +67,17 @@ class Holes:
         return self._texts(_escaped(text))
 
     def _texts(self, text: str) -> str:
-        return re.sub(r"helm-text-([0-9]{3})-mark", lambda found: f"{{{{ {self.expressions[int(found[1])]} }}}}", text)
+        return re.sub(
+            rf"{self.word}-text-([0-9]{{3}})-end", lambda found: f"{{{{ {self.expressions[int(found[1])]} }}}}", text
+        )
 
     def _mark(self, sort: str, expression: str) -> str:
         if expression not in self.expressions:
             self.expressions.append(expression)
-        return f"helm-{sort}-{self.expressions.index(expression):03}-mark"
+        return f"{self.word}-{sort}-{self.expressions.index(expression):03}-end"
 
     def _json(self, number: int) -> str:
         return f"{{{{ toJson ({self.expressions[number]}) }}}}"
-
-    def _lines(self, indent: str, dash: str, number: int) -> str:
-        if dash:
-            raise ValueError("an item of a list cannot begin with what may be nothing")
-        return self.expressions[number].replace("@", indent)
 
 
 def _escaped(text: str) -> str:
