@@ -9,6 +9,7 @@ from mcp_packager.image.archive import docker_archive, manifests, write_layout
 from mcp_packager.image.assembling import ASSEMBLED_FILE, LAYOUT, Assembled, assemble
 from mcp_packager.image.attaching import Attached, attach
 from mcp_packager.image.bases import Base, base, digest_of
+from mcp_packager.image.building import Recipe
 from mcp_packager.image.documents import Image, Settings, architecture_of, image, index
 from mcp_packager.image.fetching import Found, contract_in, fetched_archive, find
 from mcp_packager.image.ingredients import Ingredients, ingredients
@@ -33,6 +34,7 @@ __all__ = [
     "Layer",
     "Layout",
     "Pushed",
+    "Recipe",
     "Reference",
     "Registry",
     "Settings",

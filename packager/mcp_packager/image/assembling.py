@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from mcp_packager.errors import Problem, UserError
 from mcp_packager.image.archive import write_layout
 from mcp_packager.image.bases import base
+from mcp_packager.image.building import Recipe, built
 from mcp_packager.image.documents import Image, Settings, architecture_of, digest_of_bytes, image, index
 from mcp_packager.image.ingredients import ingredients
 from mcp_packager.image.layering import Layer, layers
@@ -97,17 +98,20 @@ class Assembled:
         return next((one for one in self.images if one.architecture == architecture), None)
 
 
-def assemble(request: Given, *, single: bool = False, store: Store | None = None) -> Assembled:
+def assemble(
+    request: Given, *, single: bool = False, recipe: Recipe | None = None, store: Store | None = None
+) -> Assembled:
     """Make the images of all bundles and write them to ``request.output``: the layout, and what a push needs.
 
     Args:
         request: what the target was given to build from.
         single: for who takes no index: more than one bundle is a problem.
+        recipe: the Dockerfile of the image below, in place of ``request.base``.
         store: the shared store by default.
 
     Raises:
-        UserError: the base does not fit, or there are several where one is wanted.
-        WorldError: the base's registry cannot be reached, or there is no room.
+        UserError: the base does not fit or cannot be built, or there are several where one is wanted.
+        WorldError: the base's registry cannot be reached, no builder answers, or there is no room.
     """
     if single and len(request.bundles) != 1:
         wanted = ", ".join(sorted(platform.tag for platform in request.bundles))
@@ -117,7 +121,7 @@ def assemble(request: Given, *, single: bool = False, store: Store | None = None
         said = beside.submit(_said, request, store)
         images = tuple(
             sorted(
-                (_image(request, platform, bundle, store) for platform, bundle in request.bundles.items()),
+                (_image(request, platform, bundle, recipe, store) for platform, bundle in request.bundles.items()),
                 key=lambda one: one.architecture,
             )
         )
@@ -129,7 +133,7 @@ def assemble(request: Given, *, single: bool = False, store: Store | None = None
     return made
 
 
-def _image(request: Given, platform: Platform, bundle: Bundle, store: Store | None) -> Image:
+def _image(request: Given, platform: Platform, bundle: Bundle, recipe: Recipe | None, store: Store | None) -> Image:
     tool = request.manifest.tool
     settings = Settings(
         tool.name,
@@ -138,7 +142,11 @@ def _image(request: Given, platform: Platform, bundle: Bundle, store: Store | No
         python=platform.python,
         labels={CONTRACT_LABEL: request.contract["hash"], BUNDLE_LABEL: bundle.hash},
     )
-    below = base(parse(request.base or "", key="base"), architecture_of(platform.tag), store=store)
+    architecture = architecture_of(platform.tag)
+    if recipe is not None:
+        below = built(recipe, architecture, store=store)
+    else:
+        below = base(parse(request.base or "", key="base"), architecture, store=store)
     every: tuple[Layer, ...] = layers(bundle, store)
     return image(below, every, settings)
 

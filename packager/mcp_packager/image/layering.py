@@ -6,15 +6,16 @@ A layer is made once for its entries and compressor, and kept in the store.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from mcp_packager.bundle import Bundle, Entry, content
+from mcp_packager.errors import Problem, WorldError
 from mcp_packager.image import compress, tar
-from mcp_packager.store import Store, StoredFile
+from mcp_packager.store import Store, Stored, StoredFile
 
 ROOT: Final = "opt/mcp-tool/"
 """Where the bundle lies in an image."""
@@ -72,7 +73,7 @@ def _layer(name: str, entries: Sequence[Entry], store: Store) -> Layer:
     known = store.record(_KIND, key)
     if kept is None or known is None:
         made: dict[str, str] = {}
-        kept = store.folder(_KIND, key, lambda target: [_write(entries, target, made)])
+        kept = store.folder(_KIND, key, lambda target: [_write(_pieces(entries), target, made)])
         if made:
             store.remember(_KIND, key, made)
         known = made or store.record(_KIND, key) or {"diff_id": _diff_id(kept.folder / _BLOB)}
@@ -80,7 +81,50 @@ def _layer(name: str, entries: Sequence[Entry], store: Store) -> Layer:
     return Layer(name, f"sha256:{blob.sha256}", blob.size, known["diff_id"], kept.folder / _BLOB)
 
 
-def _write(entries: Sequence[Entry], target: Path, made: dict[str, str]) -> StoredFile:
+def copied(diff_id: str, chunks: Callable[[], Iterator[bytes]], store: Store) -> Layer:
+    """A layer of somebody else's, by the hash of its tar; ``chunks`` reads that tar where the layer is not kept yet.
+
+    Raises:
+        WorldError: what is read is another tar, or the store cannot be written.
+    """
+
+    def make(target: Path) -> list[StoredFile]:
+        made: dict[str, str] = {}
+        file = _write(_even(chunks()), target, made)
+        if made["diff_id"] != diff_id:
+            raise WorldError(Problem(f"{diff_id} is another layer than its image says", "build the image below again"))
+        return [file]
+
+    return _copy(diff_id, store.folder(_KIND, _copy_key(diff_id), make))
+
+
+def known(diff_id: str, store: Store) -> Layer | None:
+    """A layer that :func:`copied` made before, where it is still kept."""
+    kept = store.find(_KIND, _copy_key(diff_id))
+    return None if kept is None else _copy(diff_id, kept)
+
+
+def _copy(diff_id: str, kept: Stored) -> Layer:
+    (blob,) = kept.files
+    return Layer("base", f"sha256:{blob.sha256}", blob.size, diff_id, kept.folder / _BLOB)
+
+
+def _copy_key(diff_id: str) -> str:
+    return hashlib.sha256(f"copy 1\0{compress.COMPRESSOR}\0{diff_id}\n".encode()).hexdigest()
+
+
+def _even(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The same bytes in pieces whose ends depend on nothing but where they are."""
+    held = bytearray()
+    for chunk in chunks:
+        held += chunk
+        while len(held) >= _PIECE:
+            yield bytes(held[:_PIECE])
+            del held[:_PIECE]
+    yield bytes(held)
+
+
+def _write(pieces: Iterator[bytes], target: Path, made: dict[str, str]) -> StoredFile:
     """Write the blob; ``made`` gets the hash of the tar inside."""
     inside, outside = hashlib.sha256(), hashlib.sha256()
     crc = size = written = 0
@@ -95,7 +139,7 @@ def _write(entries: Sequence[Entry], target: Path, made: dict[str, str]) -> Stor
         put(compress.HEAD)
         # One piece more than threads is on its way: reading, deflating and hashing overlap, memory stays bounded.
         waiting = []
-        for piece in _pieces(entries):
+        for piece in pieces:
             waiting.append((piece, pool.submit(compress.deflated, piece)))
             inside.update(piece)
             crc, size = compress.checksum(piece, crc), size + len(piece)

@@ -185,8 +185,20 @@ class Target(Protocol):
 class Based(Protocol):
     """A target whose artifact stands on an image of somebody else's. Optional."""
 
-    def base_image(self, manifest: Manifest, options: Any) -> str:
-        """The image's name; what it meant when the lock was made stands there by digest."""
+    def base_image(self, manifest: Manifest, options: Any) -> str | None:
+        """The image's name; what it meant when the lock was made stands there by digest. ``None``: it is built here."""
+        ...
+
+
+@runtime_checkable
+class Tried(Protocol):
+    """A target on which ``mcp-pack run`` can try a tool out, deployed for as long as the command runs. Optional."""
+
+    def trying(self, options: Any, host: str, port: int) -> Any:
+        """The options for that: published at this address (port 0: a free one), with nothing kept of earlier versions.
+
+        Pure.
+        """
         ...
 
 

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 _BLOBS: Final = "image/blobs/sha256"
 
 
-def dockerfile(image: Image) -> str:
-    """The text of the ``Dockerfile``.
+def dockerfile(image: Image, below: str | None = None) -> str:
+    """The text of the ``Dockerfile``; ``below`` is that of the author's own, which then comes first.
 
     Raises:
         UserError: a value holds a control character, which could be read as a line of its own.
     """
-    return "\n".join(_lines(image)) + "\n"
+    return "\n".join(_lines(image, below)) + "\n"
 
 
 def dockerignore(image: Image) -> str:
@@ -35,12 +35,12 @@ def dockerignore(image: Image) -> str:
     return "\n".join(["*", *(f"!{_blob(layer.digest)}" for layer in image.layers)]) + "\n"
 
 
-def _lines(image: Image) -> Iterator[str]:
+def _lines(image: Image, below: str | None) -> Iterator[str]:
     run = json.loads(image.config)["config"]
     inherited = image.base.config.get("config") or {}
     yield "# The image that mcp-pack makes, for another builder: docker build ."
     yield "# checkov:skip=CKV_DOCKER_4: ADD unpacks the layers, which are local and named by digest; COPY would not"
-    yield f"FROM {_plain(str(image.base.reference))}"
+    yield f"FROM {_plain(str(image.base.reference))}" if below is None else f"# The project's own Dockerfile\n{below}"
     for layer in image.layers:
         yield f"# {_plain(layer.name)}"
         yield "# hadolint ignore=DL3020"

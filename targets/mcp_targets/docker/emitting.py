@@ -63,7 +63,7 @@ def write_files(
         "compose.yaml": yaml_text(compose(manifest, options, reference)),
         "config.json": json.dumps(config(manifest, exposure), indent=1, sort_keys=True, ensure_ascii=False) + "\n",
         ".env.example": "".join(f"{name}=\n" for name in variables(manifest)),
-        "Dockerfile": dockerfile(image),
+        "Dockerfile": dockerfile(image, _below(manifest, options)),
         ".dockerignore": dockerignore(image),
     }
     for name, text in texts.items():
@@ -99,6 +99,11 @@ def stdio(manifest: Manifest, options: Options, reference: str) -> dict[str, Any
         "env_option": "--env",
         "notes": [note],
     }
+
+
+def _below(manifest: Manifest, options: Options) -> str | None:
+    """The project's own Dockerfile, where it describes the image below."""
+    return None if options.dockerfile is None else (manifest.project / options.dockerfile).read_text(encoding="utf-8")
 
 
 def _has_services(manifest: Manifest) -> bool:

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from mcp_packager.manifest import Many, Section
 from mcp_packager.manifest.units import Duration, Size
-from mcp_packager.manifest.words import ImageName, Port
+from mcp_packager.manifest.words import ImageName, Port, RelativePath
 
 
 def _address(text: str) -> str:
@@ -31,6 +31,11 @@ class Options(Section):
 
     base: ImageName | None = Field(
         None, description="Image that the tool's layers stand on; python:MINOR-slim where unset"
+    )
+    dockerfile: RelativePath | None = Field(
+        None,
+        description="A Dockerfile of the project that describes the image below in place of base: for packages of the "
+        "system. Docker or Podman builds it",
     )
     architectures: Many[Literal["amd64", "arm64"]] = Field(
         (),

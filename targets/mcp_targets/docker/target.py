@@ -50,9 +50,9 @@ class DockerTarget:
 
     about = ABOUT
 
-    def check(self, manifest: Manifest, options: Any) -> tuple[Problem, ...]:  # noqa: ARG002  # the protocol's signature
-        """Secrets that a daemon has no way to."""
-        return tuple(
+    def check(self, manifest: Manifest, options: Any) -> tuple[Problem, ...]:
+        """Secrets that a daemon has no way to; two images to stand on."""
+        secrets = tuple(
             Problem(
                 f"the target docker cannot read the secret {name} from {secret.source(name)[0]}",
                 'use from = "env:NAME" or "file:PATH" in the stage that is deployed here',
@@ -61,6 +61,7 @@ class DockerTarget:
             for name, secret in manifest.secrets.items()
             if secret.source(name)[0] not in _SOURCES
         )
+        return (*secrets, *_two_bases(manifest, options))
 
     def exposure(self, manifest: Manifest, options: Any) -> Exposure:
         """This machine alone, unless it is told to serve the network or something in front of it does."""
@@ -75,17 +76,21 @@ class DockerTarget:
             for name in dict.fromkeys(wanted)
         )
 
-    def base_image(self, manifest: Manifest, options: Any) -> str:
-        """The image that the tool's layers stand on."""
+    def base_image(self, manifest: Manifest, options: Any) -> str | None:
+        """The image that the tool's layers stand on, unless a Dockerfile describes it."""
+        if options.dockerfile is not None:
+            return None
         ((platform, _), *_rest) = self.platforms(manifest, options)
         return options.base or f"python:{platform.python}-slim"
 
     def build(self, request: BuildInput) -> Artifact:
         """Write the image as an OCI layout; nothing is asked of a daemon."""
-        from mcp_packager.image import assemble
+        from mcp_packager.image import Recipe, assemble
         from mcp_targets.docker.emitting import stdio, write_files
 
-        made = assemble(request)
+        project, options = request.manifest.project, request.options
+        recipe = None if options.dockerfile is None else Recipe(project / options.dockerfile, project)
+        made = assemble(request, recipe=recipe)
         repository = _repository(request.manifest)
         reference = f"{repository}:{made.tag}"
         # The daemon takes the image for its own machine; the others are for a registry.
@@ -111,6 +116,11 @@ class DockerTarget:
         facts = {"reference": reference, "image": images[_architecture()], **stdio(manifest, options, reference)}
         return replace(artifact, target=ABOUT.name, facts={**artifact.facts, **facts})
 
+    def trying(self, options: Any, host: str, port: int) -> Options:
+        """For ``mcp-pack run``: published there, with no release kept but the current one."""
+        tried: Options = options.model_copy(update={"host": host, "port": port or None, "keep": 0})
+        return tried
+
     def desired(self, request: DesiredInput) -> tuple[Resource, ...]:
         """Image, network, services, the container and the front."""
         if "image" not in request.artifact.facts:
@@ -120,6 +130,18 @@ class DockerTarget:
     def world(self, request: WorldInput) -> DockerWorld:
         """The daemon, as far as it is this deployment's."""
         return DockerWorld(request)
+
+
+def _two_bases(manifest: Manifest, options: Options) -> tuple[Problem, ...]:
+    if options.dockerfile is None or options.base is None:
+        return ()
+    return (
+        Problem(
+            "base and dockerfile both say what the tool's layers stand on",
+            "keep one of them: a Dockerfile can begin FROM that base",
+            Place(str(manifest.path), key="target.docker.dockerfile"),
+        ),
+    )
 
 
 def _for_others(artifact: Artifact) -> UserError:
