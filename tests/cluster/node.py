@@ -40,6 +40,8 @@ class Node:
 
     def run(self) -> None:
         """Start everything; return never."""
+        # Where Debian has runc and iptables.
+        os.environ["PATH"] += ":/usr/sbin:/sbin"
         self._mount()
         self._connect()
         self._start("etcd", "--data-dir", "etcd", "--unsafe-no-fsync", "--log-level", "warn")
@@ -61,9 +63,9 @@ class Node:
 
     def _mount(self) -> None:
         self._call("mount", "--make-rshared", "/")
-        for folder in ("/run", "/var/log", "/var/lib/cni"):
-            if Path(folder).is_dir():
-                self._call("mount", "-t", "tmpfs", "tmpfs", folder)
+        # Folders in which some part keeps something whatever it is told.
+        for folder in ("/run", "/var/log", "/var/lib"):
+            self._call("mount", "-t", "tmpfs", "tmpfs", folder)
         # The machine keeps its settings: the kubelet finds these files in their place, with what it wants to see.
         for name, value in _SYSCTL.items():
             own = Path("/run/sysctl") / name
@@ -117,7 +119,7 @@ class Node:
         scaling = ["--horizontal-pod-autoscaler-sync-period", "2s"]
         scaling += ["--horizontal-pod-autoscaler-cpu-initialization-period", "5s"]
         scaling += ["--horizontal-pod-autoscaler-initial-readiness-delay", "5s"]
-        flags = ["--use-service-account-credentials", "--leader-elect=false"]
+        flags = ["--use-service-account-credentials", "--leader-elect=false", "--flex-volume-plugin-dir", "plugins"]
         self._kube("controllers", "--kubeconfig", "kubeconfig", *accounts, *flags, *scaling)
 
     def _metrics(self) -> None:

@@ -30,15 +30,19 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def registry(
-    folder: Path, *, http_settings: dict[str, Any] | None = None, auth: dict[str, Any] | None = None
+    folder: Path,
+    *,
+    http_settings: dict[str, Any] | None = None,
+    auth: dict[str, Any] | None = None,
+    storage: dict[str, Any] | None = None,
 ) -> Iterator[str]:
-    """``docker-registry`` with its data in ``folder``; its ``host:port``."""
-    address = f"127.0.0.1:{free_port()}"
+    """``docker-registry`` with its data in ``folder``, or where another's ``storage`` is; its ``host:port``."""
+    address = str((http_settings or {}).get("addr") or f"127.0.0.1:{free_port()}")
     folder.mkdir(parents=True, exist_ok=True)
     settings: dict[str, Any] = {
         "version": 0.1,
         "log": {"level": "error", "accesslog": {"disabled": True}},
-        "storage": {"filesystem": {"rootdirectory": str(folder / "data")}, "delete": {"enabled": True}},
+        "storage": storage or {"filesystem": {"rootdirectory": str(folder / "data")}, "delete": {"enabled": True}},
         "http": {"addr": address, **(http_settings or {})},
     }
     if auth:

@@ -11,7 +11,7 @@ from mcp_packager.pipeline.aiming import Aimed, Order, aim
 from mcp_packager.pipeline.place import verified
 from mcp_packager.pipeline.project import Aim
 from mcp_packager.pipeline.requests import DeployReport, PlanReport, Request
-from mcp_packager.target import Action, Lifetime, Plan, auth_warning
+from mcp_packager.target import Action, Lifetime, Plan, Telling, World, auth_warning
 
 Confirm = Callable[[str], bool]
 
@@ -69,17 +69,19 @@ def carried_out(aimed: Sequence[Aimed], *, confirm: Confirm, run: engine.Run) ->
             each.manifest,
             each.built.aim,
             engine.deploy(each.intent, each.world, verify=verified(each.world), run=run),
+            each.world,
         )
         for each in aimed
     )
 
 
-def report(manifest: Manifest, aim: Aim, done: engine.Deployed) -> DeployReport:
+def report(manifest: Manifest, aim: Aim, done: engine.Deployed, world: World) -> DeployReport:
     """What a deploy or a rollback left, for people."""
     release = done.release
     intent = release.intent
     exposed = auth_warning(intent.config["serve"]["auth"], aim.target.exposure(manifest, aim.options))
-    notes = [note for note in (aim.target.about.warning, exposed) if note]
+    told = world.notes() if done.changed and isinstance(world, Telling) else ()
+    notes = [note for note in (aim.target.about.warning, exposed, *told) if note]
     return DeployReport(
         target=aim.name,
         stage=intent.identity.stage,

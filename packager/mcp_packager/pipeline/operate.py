@@ -98,6 +98,7 @@ def rollback(request: Request, *, to: int | None) -> tuple[DeployReport, ...]:
             placed.manifest,
             placed.aim,
             engine.rollback(placed.world, verify=verified(placed.world), to=to, run=run),
+            placed.world,
         )
         for placed in places(request)
     )

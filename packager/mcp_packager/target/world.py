@@ -200,6 +200,15 @@ class Rehearsed(Protocol):
 
 
 @runtime_checkable
+class Telling(Protocol):
+    """A world that knows what a deploy leaves for people to do. Optional."""
+
+    def notes(self) -> tuple[str, ...]:
+        """Lines for people, of what is there now: a record that somebody is to make, for example."""
+        ...
+
+
+@runtime_checkable
 class Inside(Protocol):
     """A world that can look at an endpoint from inside, where this machine has no way to its address. Optional."""
 

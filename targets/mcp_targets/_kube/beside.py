@@ -40,6 +40,10 @@ class Beside(Protocol):
         """
         ...
 
+    def notes(self, cluster: Look) -> tuple[str, ...]:
+        """What a deploy leaves for people to do, as far as the cluster shows it."""
+        ...
+
     def apply(self, step: Step) -> Mapping[str, Value]:
         """Make one change of one of its kinds."""
         ...

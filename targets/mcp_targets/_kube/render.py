@@ -140,7 +140,7 @@ def _resource(item: Object, needs: dict[str, tuple[Key, ...]]) -> Resource:
     key = key_of(item)
     fields: dict[str, Any] = {OBJECT: item}
     match key.kind:
-        case "namespace":
+        case "namespace" | "ingressclass" | "ingressclassparams":
             return Resource(*key, fields, scope=Scope.SHARED)
         case "configmap" | "externalsecret":
             return Resource(*key, fields, needs[""], lifetime=Lifetime.RELEASE)

@@ -120,6 +120,10 @@ class KubeWorld:
             lines = list(pool.map(self._rehearsed, changed))
         return (*said, *(line for line in lines if line is not None))
 
+    def notes(self) -> tuple[str, ...]:
+        """What a deploy leaves for people to do."""
+        return self._beside.notes(Looking(self._objects)) if self._beside else ()
+
     def _rehearsed(self, resource: Resource) -> str | None:
         sort = sort_of(resource.kind)
         if not self._objects.installed(sort):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
@@ -126,6 +126,18 @@ class Account:
                 said += [] if unseen is None else [unseen]
         return tuple(said)
 
+    def notes(self, cluster: Look) -> tuple[str, ...]:
+        """The DNS record that somebody is to make."""
+        options = self._options
+        if options.host is None or options.external_dns:
+            return ()
+        if options.gateway is not None:
+            return (f"make a DNS record: {options.host} is to lead to the address of the Gateway {options.gateway}",)
+        found = cluster.listing(
+            "networking.k8s.io/v1", "Ingress", namespace=options.namespace, selector=Names(self._identity).ours
+        )
+        return (dns_note(options.host, found, options.namespace),)
+
     def _group(self, wanted: Mapping[str, list[Any]], cluster: Look) -> Iterator[str]:
         ours = self._identity.labels()
         params = cluster.listing(balancer.PARAMS_VERSION, "IngressClassParams")
@@ -170,6 +182,22 @@ class Account:
             idle=balancer.idle(manifest, options),
             timeout=manifest.serve.timeout,
         )
+
+
+def dns_note(host: str, ingresses: Sequence[Mapping[str, Any]], namespace: str) -> str:
+    """Which record leads clients to the load balancer, as far as its name is known by now."""
+    names = [
+        str(point["hostname"])
+        for one in ingresses
+        for point in ((one.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
+        if point.get("hostname")
+    ]
+    if names:
+        return f"make a DNS record, unless there is one: {host} CNAME {names[0]} (in Route 53, an alias)"
+    return (
+        f"make a DNS record for {host} once the load balancer has a name: "
+        f"kubectl get ingress -n {namespace} shows it in a few minutes"
+    )
 
 
 def audience(item: Mapping[str, Any]) -> str:

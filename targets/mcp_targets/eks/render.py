@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from mcp_packager.target import Artifact, DesiredInput, Identity, Key, Phase, Ref, Resource, Scope, digest, identity_of
+from mcp_packager.target import Artifact, DesiredInput, Identity, Key, Ref, Resource, Scope, digest, identity_of
 from mcp_targets._aws import documents, ecr, eks, iam
 from mcp_targets._kube import render as kube
 from mcp_targets._kube.names import Names
@@ -42,7 +42,6 @@ def resources(request: DesiredInput, options: Options) -> tuple[Resource, ...]:
     place = where(request.manifest, options)
     return (
         *_cloud(request.manifest, request.identity, options, place),
-        *_group(request.manifest, request.identity, options),
         *kube.resources(request, site(request.manifest, options, request.artifact)),
     )
 
@@ -156,16 +155,11 @@ def group_classes(manifest: Manifest | None, identity: Identity, options: Option
     return tuple((kube.key_of(one), one) for one in made)
 
 
-def _group(manifest: Manifest, identity: Identity, options: Options) -> tuple[Resource, ...]:
-    made = group_classes(manifest, identity, options)
-    before = [key for key, _ in made]
-    return tuple(
-        Resource(*key, {kube.OBJECT: one}, tuple(before[:index]), Phase.PREPARE, Scope.SHARED)
-        for index, (key, one) in enumerate(made)
-    )
-
-
 def _extra(manifest: Manifest, identity: Identity, options: Options) -> list[Object]:
+    return [one for _, one in group_classes(manifest, identity, options)] + _described(manifest, identity, options)
+
+
+def _described(manifest: Manifest, identity: Identity, options: Options) -> list[Object]:
     """The target group's settings, which a route of the Gateway API has no annotations for.
 
     Their form: https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/gateway/targetgroupconfig/.

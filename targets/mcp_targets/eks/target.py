@@ -21,6 +21,8 @@ from mcp_packager.target import (
     Resource,
     Via,
     WorldInput,
+    base_config,
+    identity_of,
     image_artifact,
 )
 from mcp_targets._kube.judging import problems
@@ -80,10 +82,16 @@ class EksTarget:
         return options.base or f"python:{platform.python}-slim"
 
     def build(self, request: BuildInput) -> Artifact:
-        """Write the image as an OCI layout; nothing is asked of AWS."""
+        """Write the image as an OCI layout, and the objects for those who apply them by other means."""
         from mcp_packager.image import assemble
+        from mcp_targets._kube.emitting import write_files
 
-        return image_artifact(request, NAME, assemble(request), repository(request.manifest, request.options))
+        manifest, options = request.manifest, request.options
+        artifact = image_artifact(request, NAME, assemble(request), repository(manifest, options))
+        config = base_config(manifest, NAME, self.exposure(manifest, options))
+        wanted = DesiredInput(manifest, options, identity_of(manifest), artifact, config)
+        write_files(wanted, site(manifest, options, artifact), request.output)
+        return artifact
 
     def desired(self, request: DesiredInput) -> tuple[Resource, ...]:
         """Repository and role, and the objects in the cluster."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import base64
+import os
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcp_targets._aws.eks import Tokens, describe
@@ -36,6 +40,15 @@ def reaching(aws: Aws, cluster: str) -> Access:
     return Access(f"{cluster} of EKS in {aws.region}", lambda: _configured(aws, cluster))
 
 
+def _file_of(authority: str) -> str:
+    """A certificate as a file, for as long as this process runs: the client's websockets take nothing else."""
+    descriptor, name = tempfile.mkstemp(prefix="mcp-pack-", suffix=".crt")
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(base64.b64decode(authority))
+    atexit.register(Path(name).unlink, missing_ok=True)
+    return name
+
+
 def _configured(aws: Aws, name: str) -> Any:
     from kubernetes.client import Configuration
 
@@ -45,9 +58,7 @@ def _configured(aws: Aws, name: str) -> Any:
     def renew(configuration: Any) -> None:
         configuration.api_key["BearerToken"] = f"Bearer {tokens.current()}"
 
-    configuration: Any = Configuration(
-        host=cluster.endpoint, ca_cert_data=base64.b64decode(cluster.authority).decode("ascii")
-    )
+    configuration: Any = Configuration(host=cluster.endpoint, ssl_ca_cert=_file_of(cluster.authority))
     configuration.refresh_api_key_hook = renew
     renew(configuration)
     return configuration

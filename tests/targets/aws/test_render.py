@@ -36,7 +36,7 @@ PER_TARGET = {
 }
 
 
-def annotations(folder: Path, options: str = "", more: str = "") -> dict[str, str]:
+def said_on_ingress(folder: Path, options: str = "", more: str = "") -> dict[str, str]:
     """Those of the tool's Ingress, without their prefix."""
     ingress = only(desired(written(folder, options, more, host="notes.example.com")), "ingress")
     found: dict[str, str] = ingress["metadata"]["annotations"]
@@ -49,7 +49,7 @@ def problems(folder: Path, options: str = "", more: str = "", host: str | None =
 
 
 def test_a_load_balancer_of_its_own_is_told_everything(tmp_path: Path) -> None:
-    assert annotations(tmp_path, f'certificate = ["{CERTIFICATE}"]') == {
+    assert said_on_ingress(tmp_path, f'certificate = ["{CERTIFICATE}"]') == {
         **PER_TARGET,
         "certificate-arn": CERTIFICATE,
         "listen-ports": '[{"HTTP":80},{"HTTPS":443}]',
@@ -62,7 +62,7 @@ def test_a_load_balancer_of_its_own_is_told_everything(tmp_path: Path) -> None:
 
 
 def test_everything_else_of_it_can_be_said(tmp_path: Path) -> None:
-    found = annotations(
+    found = said_on_ingress(
         tmp_path,
         'scheme = "internet-facing"\nsubnets = ["subnet-1", "subnet-2"]\nsecurity_groups = ["sg-1"]\n'
         'inbound_cidrs = ["10.0.0.0/8"]\nwaf = "arn:aws:wafv2:x"\nidle_timeout = "15m"\nexternal_dns = true\n'
@@ -78,7 +78,7 @@ def test_everything_else_of_it_can_be_said(tmp_path: Path) -> None:
 
 
 def test_every_annotation_is_text(tmp_path: Path) -> None:
-    assert all(isinstance(value, str) for value in annotations(tmp_path, 'group = "tools"\norder = 5').values())
+    assert all(isinstance(value, str) for value in said_on_ingress(tmp_path, 'group = "tools"\norder = 5').values())
 
 
 def test_a_tool_of_a_group_says_nothing_of_the_load_balancer(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_two_tools_of_a_group_agree_whatever_their_timeouts_are(tmp_path: Path) 
 
 
 def test_behind_somebody_elses_class_only_the_target_group_is_ours(tmp_path: Path) -> None:
-    found = annotations(tmp_path, 'class = "platform"\ngroup = "tools"')
+    found = said_on_ingress(tmp_path, 'class = "platform"\ngroup = "tools"')
     assert found == {**PER_TARGET, "listen-ports": '[{"HTTPS":443}]', "group.name": "tools"}
     manifest = written(tmp_path, 'class = "platform"', host="notes.example.com")
     assert not objects(desired(manifest), "ingressclassparams")
