@@ -17,6 +17,13 @@ from tests.containers import bases
 MINOR = "{}.{}".format(*sys.version_info)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Allow for the start of a whole cluster on a busy machine."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(300))
+
+
 @pytest.fixture(scope="session")
 def cluster(own_addresses: set[str]) -> Iterator[Cluster]:
     """The cluster of the session, with the base images in its registry. Tests take namespaces of their own in it."""

@@ -63,6 +63,17 @@ class Ingresses:
             for place, state in group["targets"].items()
         }
 
+    def group(self, service: str) -> str:
+        """The name of the target group of a Service."""
+        found: list[str] = [
+            name
+            for balancer in self.state()["balancers"].values()
+            for name, group in balancer["groups"].items()
+            if group["service"] == service
+        ]
+        assert len(found) == 1, (service, found)
+        return found[0]
+
     def until_healthy(self, service: str, count: int) -> None:
         """Wait until a Service has exactly so many healthy targets."""
 
@@ -75,8 +86,13 @@ class Ingresses:
         """Wait for something."""
         deadline = time.monotonic() + seconds
         while not condition():
-            assert time.monotonic() < deadline, f"{complaint}: {json.dumps(self.state())}"
+            assert time.monotonic() < deadline, f"{complaint}: {json.dumps(self.state())}\n{self.log()}"
             time.sleep(0.05)
+
+    def log(self) -> str:
+        """The last that the controller and nginx complained of."""
+        files = [self.place / "log" / name for name in ("controller.log", "error.log")]
+        return "\n".join(file.read_text()[-2000:] for file in files if file.exists())
 
     def seen(self, host: str) -> list[dict[str, Any]]:
         """What nginx logged of the requests to a host, oldest first."""

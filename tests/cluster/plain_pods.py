@@ -11,6 +11,7 @@ SERVER = """
 import http.server, json, os, signal, threading, time
 ready = threading.Event()
 ready.set()
+asked = []
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_GET(self):
@@ -19,6 +20,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         path, _, query = self.path.partition("?")
         status = 200
         if path == "/readyz":
+            asked[:] = [dict(self.headers.items())]
             status = 200 if ready.is_set() else 503
         elif path.endswith("/break"):
             self.close_connection = True
@@ -28,7 +30,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif path.endswith("/slow"):
             time.sleep(float(query))
         told = {"pod": os.environ["POD"], "path": self.path, "headers": dict(self.headers.items()), "length": length}
-        told["peer"] = self.client_address
+        told["checked"] = asked
         body = json.dumps(told).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
@@ -43,7 +45,6 @@ def leave(*_):
     ready.clear()
     threading.Timer(float(os.environ["LINGER"]), server.shutdown).start()
 signal.signal(signal.SIGTERM, leave)
-threading.Thread(target=lambda: None).start()
 server.serve_forever()
 """
 

@@ -218,9 +218,9 @@ def refreshed(snapshot: Snapshot, group: TargetGroup) -> TargetGroup:
     try:
         service = service_of(snapshot, *group.service)
         port = port_of(service, {"number": group.port})
+        return replace(group, targets=_targets(snapshot, service, port, group.kind, group.name))
     except BuildError:
         return replace(group, targets=())
-    return replace(group, targets=_targets(snapshot, service, port, group.kind, group.name))
 
 
 def _targets(snapshot: Snapshot, service: Object, port: Object, kind: str, name: str) -> tuple[Target, ...]:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from tests.cluster.alb import annotated, plain
 from tests.cluster.alb.front import ADDRESSES, Front
@@ -20,6 +20,10 @@ from tests.cluster.api import Api, ApiError
 _TURN = 0.3
 """Seconds between two looks at the cluster."""
 _NETWORKING = "/apis/networking.k8s.io/v1"
+
+
+_States: TypeAlias = Mapping[str, Mapping[str, State]]
+"""By group and ``address:port``."""
 
 
 class Controller:
@@ -49,10 +53,12 @@ class Controller:
         self._model()
         groups = {name: group for balancer in self._serving.values() for name, group in balancer.groups.items()}
         self._targets.take(groups)
+        # Before those who are given requests: nobody is called healthy who does not get any yet.
+        states = {name: self._targets.states(name) for name in groups}
         by_address = {self._addresses[key]: balancer for key, balancer in self._serving.items()}
         self._front.write(by_address, {name: self._targets.able(name) for name in groups})
-        self._write_state()
-        self._tell(groups)
+        self._write_state(states)
+        self._tell(groups, states)
 
     def run(self) -> None:
         """Look again and again, for as long as the process lives."""
@@ -111,14 +117,14 @@ class Controller:
             self._addresses.setdefault(key, ADDRESSES[0] if key == plain.KEY else free[0])
         self._serving = served
 
-    def _write_state(self) -> None:
+    def _write_state(self, states: _States) -> None:
         balancers = {
             key: {
                 "address": self._addresses[key],
                 "owners": ["/".join(owner) for owner in balancer.owners],
                 "idle": balancer.idle,
                 "groups": {
-                    name: {"service": "/".join(group.service), "targets": self._targets.states(name)}
+                    name: {"service": "/".join(group.service), "targets": states[name]}
                     for name, group in balancer.groups.items()
                 },
             }
@@ -137,7 +143,7 @@ class Controller:
         lines = [f"{address} {host}\n" for host, address in sorted({**hosts, **names}.items())]
         _replace(self._place / "hosts", "".join(["127.0.0.1 localhost\n", *lines]))
 
-    def _tell(self, groups: Mapping[str, TargetGroup]) -> None:
+    def _tell(self, groups: Mapping[str, TargetGroup], states: _States) -> None:
         for each in self._refused.values():
             for owner in each.owners:
                 if self._is_news("event", owner, each.message):
@@ -147,7 +153,7 @@ class Controller:
                 for owner in balancer.owners:
                     self._address_of(owner, key)
         for group in groups.values():
-            for place, state in self._targets.states(group.name).items():
+            for place, state in states[group.name].items():
                 pods = [target.pod for target in group.targets if target.place == place and target.pod]
                 for pod in pods:
                     self._gate(pod, group.name, state)
