@@ -68,6 +68,14 @@ def test_modules_are_unchecked_hash_with_relative_names(tmp_path: Path, store: S
     assert _names(marshal.loads(data[16:])) == {"alpha/__init__.py"}
 
 
+def test_what_a_dependency_is_tested_with_stays_source(tmp_path: Path, store: Store) -> None:
+    files: dict[str, str | bytes] = {
+        f"alpha/{name}.py": "" for name in ("tests", "tests/test_it", "deep/test/it", "testing/it")
+    }
+    made = _compiled(make(tmp_path, "alpha", files=files), here()[1], store)
+    assert {path.rpartition("/__pycache__/")[0] for path in made} == {"lib/alpha", "lib/alpha/testing"}
+
+
 def test_order_company_process_and_hash_seed_change_nothing(tmp_path: Path) -> None:
     wheel = make(tmp_path, "alpha", files=SOURCES)
     lines = {f"beta/m{number}.py": f"V{number} = ('x y', {number * 1000})\n" * 300 for number in range(60)}

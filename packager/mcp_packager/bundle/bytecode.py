@@ -20,7 +20,8 @@ from mcp_packager.store import Store, StoredFile, write_file
 from mcp_packager.store import Stored as StoredEntry
 
 KIND = "bytecode"
-_FORMAT = "1"
+_FORMAT = "2"
+_OF_TESTS = frozenset({"test", "tests"})
 _WORTH_A_PROCESS = 1 << 18
 _SECONDS = 1800.0
 """Under emulation the largest libraries take many minutes."""
@@ -105,12 +106,19 @@ def cached_path(path: str, interpreter: Interpreter) -> str:
 
 
 def _modules(entries: Iterable[Entry], root: str) -> tuple[Module, ...]:
-    """Every source below ``root``; tracebacks show it relative to its import root, the same everywhere."""
+    """The sources below ``root``; tracebacks show them relative to their import root, the same everywhere.
+
+    What dependencies are tested with stays source: no server imports it, and it is a third of numpy's bytecode.
+    """
     return tuple(
         Module(entry.path, entry.path.removeprefix(f"{root}/"), content(entry))
         for entry in entries
-        if entry.path.endswith(".py") and not entry.path.startswith(f"{root}/bin/")
+        if entry.path.endswith(".py") and not entry.path.startswith(f"{root}/bin/") and not _of_tests(entry.path, root)
     )
+
+
+def _of_tests(path: str, root: str) -> bool:
+    return root == "lib" and not _OF_TESTS.isdisjoint(path.split("/")[1:-1])
 
 
 def _key(identity: str, interpreter: Interpreter) -> str:
