@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from mcp_packager import registry
-from mcp_packager.bundle import AuthorFiles, Bundle, assemble, author_files, canonical, environment, import_root
+from mcp_packager.bundle import (
+    AuthorFiles,
+    Bundle,
+    assemble,
+    author_files,
+    bytecode,
+    canonical,
+    environment,
+    import_root,
+    scan_secrets,
+)
 from mcp_packager.bundle.assemble import app_entries
 from mcp_packager.bundle.tree import write_tree
 from mcp_packager.contract import Contract, ExtractRequest, extract
@@ -56,7 +67,9 @@ def prepare(manifest: Manifest, aims: Sequence[Aim], *, locked: bool, progress: 
     lock = ensure(manifest, [host, *every], locked=locked, extras=manifest.extras, progress=progress)
     lock = with_bases(lock, manifest, aims, locked=locked, progress=progress)
     author = author_files(manifest)
-    contract = extract_contract(manifest, lock, host, author, progress=progress)
+    contract = extract_contract(
+        manifest, lock, host, author, progress=progress, meanwhile=lambda: _ahead(manifest, author, every)
+    )
     return Prepared(manifest, lock, author, host, contract, wanted)
 
 
@@ -69,6 +82,15 @@ def refuse(manifest: Manifest, aims: Sequence[Aim]) -> None:
     problems = [problem for aim in aims for problem in _refused(manifest, aim)]
     if problems:
         raise UserError(problems)
+
+
+def _ahead(manifest: Manifest, author: AuthorFiles, pairs: _Pairs) -> None:
+    """What bundles will ask of the author's files: the store remembers it, and whoever asks tells what is wrong."""
+    scan_secrets(author, manifest.tool.allow)
+    entries = tuple(app_entries(author))
+    for platform, interpreter in dict(pairs).items() if manifest.tool.bytecode else ():
+        if interpreter.minor == platform.python:
+            bytecode.of_author(entries, interpreter, Store())
 
 
 def _refused(manifest: Manifest, aim: Aim) -> tuple[Problem, ...]:
@@ -121,8 +143,12 @@ def extract_contract(
     author: AuthorFiles,
     *,
     progress: Progress,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> Contract:
-    """What a client will be shown, from the author's code in a child process; remembered by all that it depends on."""
+    """What a client will be shown, from the author's code in a child process; remembered by all that it depends on.
+
+    ``meanwhile`` is done while the child works, and what it raises is lost: it must be something that is done again.
+    """
     platform, interpreter = host
     store = Store()
     library = environment(lock, platform, interpreter=interpreter, progress=progress, store=store)
@@ -142,7 +168,8 @@ def extract_contract(
     known = store.record("contracts", key)
     if isinstance(known, dict):
         return Contract.from_document(json.loads(known["text"]))
-    with progress.stage("contract"), store.scratch() as folder:
+    with progress.stage("contract"), ThreadPoolExecutor(1) as beside, store.scratch() as folder:
+        beside.submit(meanwhile)
         write_tree(entries, folder)
         (folder / "app").mkdir(exist_ok=True)
         contract = _extracted(
