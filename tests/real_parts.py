@@ -13,6 +13,7 @@ import functools
 import hashlib
 import os
 import platform
+import re
 import shutil
 import socket
 import subprocess
@@ -161,8 +162,12 @@ def go_part(name: str) -> Path:
 
 def cluster() -> Path:
     """The program of a Kubernetes that can be had here: kubectl for the one that the user names, else all of ours."""
-    if not os.environ.get("MCP_PACK_TEST_KUBECONFIG"):
+    named = os.environ.get("MCP_PACK_TEST_KUBECONFIG")
+    if not named:
         return own_cluster()
+    servers = re.findall(r"\bserver: *[\"']?https?://([^\s\"',}]+)", Path(named).read_text(encoding="utf-8"))
+    if not servers or not all(re.match(r"(127\.[0-9.]+|localhost|\[::1\])(:|/|$)", server) for server in servers):
+        raise MissingPartError(f"{named} names an API server that is not on this machine: {', '.join(servers)}")
     if not os.environ.get("MCP_PACK_TEST_REGISTRY"):
         raise MissingPartError("MCP_PACK_TEST_REGISTRY does not say where that cluster's images are to be pushed")
     return go_part("kubernetes")
