@@ -13,10 +13,12 @@ import hashlib
 import json
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from mcp_packager.errors import Problem, WorldError
 from mcp_packager.target import Holder, RecordTakenError, Release
+from mcp_packager.target.owner import died, me
 from mcp_targets._kube.client import ApiError
 from mcp_targets._kube.kinds import LEASES, SECRETS, Sort
 from mcp_targets._kube.names import MANAGER, Names
@@ -29,6 +31,7 @@ PART: Final = "release-part"
 TYPE: Final = "mcp-pack/release"
 LOCK: Final = "lock"
 _HOLDER: Final = "mcp-pack/holder"
+_BY: Final = "mcp-pack/by"
 _MOST: Final = 900 * 1024
 """Bytes in one Secret; the API server takes 1 MiB with all that is around them."""
 _DATA: Final = "release"
@@ -127,7 +130,7 @@ def _release(number: int, head: Mapping[str, str], data: Mapping[str, Mapping[st
 
 
 class LeaseLock:
-    """The lock of one deployment."""
+    """The lock of one deployment. That of a process which died on this machine has ended already."""
 
     def __init__(self, objects: Objects, names: Names) -> None:
         self._objects = objects
@@ -210,18 +213,20 @@ class LeaseLock:
                 "name": self._name,
                 "namespace": self._objects.namespace,
                 "labels": {**self._names.labels(LOCK), KIND: LOCK},
-                "annotations": {_HOLDER: json.dumps(holder.as_json(), sort_keys=True)},
+                "annotations": {_HOLDER: json.dumps(holder.as_json(), sort_keys=True), _BY: me()},
             },
             "spec": {"holderIdentity": holder.who},
         }
 
 
 def _holder(lease: Mapping[str, Any] | None) -> Holder | None:
-    text = None if lease is None else (lease["metadata"].get("annotations") or {}).get(_HOLDER)
+    notes = {} if lease is None else lease["metadata"].get("annotations") or {}
+    text = notes.get(_HOLDER)
     if text is None:
         return None
     try:
-        return Holder.from_json(json.loads(text))
+        holder = Holder.from_json(json.loads(text))
+        return replace(holder, expires=0.0) if died(notes.get(_BY, "")) else holder
     except (KeyError, TypeError, ValueError) as error:
         raise WorldError(
             Problem(

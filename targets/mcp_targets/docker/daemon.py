@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from mcp_packager.errors import PackError, Problem, UserError, WorldError
 from mcp_packager.target import Scope, TransientError
+from mcp_packager.target.owner import died, me
 from mcp_targets.docker.names import BY, EMPTY, KIND, SCOPE
-from mcp_targets.docker.owner import died, me
 
 _SECONDS: Final = 120
 _TRIES: Final = 20

@@ -16,9 +16,9 @@ from typing import Any, Final
 
 from mcp_packager.errors import Problem, WorldError
 from mcp_packager.target import Holder, Key, RecordTakenError, Release, Scope
+from mcp_packager.target.owner import died, me
 from mcp_targets.docker.daemon import Daemon, speaking
 from mcp_targets.docker.names import BY, KIND, NAME, SCOPE, Names
-from mcp_targets.docker.owner import died, me
 
 RELEASE: Final = "release"
 LOCK: Final = "lock"

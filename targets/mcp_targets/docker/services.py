@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from mcp_packager.errors import Problem, UserError
 from mcp_packager.target import Key, Observed, Resource, Value
+from mcp_packager.target.owner import me
 from mcp_targets.docker import image as images
 from mcp_targets.docker.containers import PAUSE, PYTHON, Containers, health, limits, uptime
 from mcp_targets.docker.daemon import Daemon, speaking
 from mcp_targets.docker.names import BY, Names
-from mcp_targets.docker.owner import me
 from mcp_targets.docker.render import SERVICE_RESTART
 
 SERVICE_STOP_SECONDS: Final = 20

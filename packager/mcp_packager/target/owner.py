@@ -1,4 +1,4 @@
-"""Which process something at the daemon belongs to, so that what one left that was killed is known as left."""
+"""Which process something in a world belongs to, so that what one left that was killed is known as left."""
 
 from __future__ import annotations
 
