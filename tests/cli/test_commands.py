@@ -236,9 +236,9 @@ def test_pytests_exit_code_becomes_ours(code: int, ours: int, patch: Patch) -> N
 def test_the_request_carries_what_was_typed(patch: Patch) -> None:
     seen: list[Request] = []
 
-    def build(request: Request, *, output: Path | None) -> tuple[BuildReport, ...]:
+    def build(request: Request, *, output: Path | None, push: str | None) -> tuple[BuildReport, ...]:
         seen.append(request)
-        assert output == Path("out")
+        assert (output, push) == (Path("out"), None)
         return ()
 
     patch("build.build", build)

@@ -134,7 +134,7 @@ def test_a_registry_that_asks_for_a_password(guarded: str, tmp_path: Path) -> No
         digest_of(name, environ=wrong)
     assert "docker login" in caught.value.problems[0].fix
     assert "hunter2" not in str(caught.value)
-    with pytest.raises(UserError, match="does not let nobody push to team/base"):
+    with pytest.raises(UserError, match="does not let anybody push to team/base"):
         push_base(Registry(name, environ=docker(tmp_path / "none", {})), "1", ("amd64",))
 
 
@@ -171,5 +171,5 @@ def test_a_registry_that_wants_a_token(tokens: tuple[str, list[str], list[str]],
     assert len(asked) == 1, "one token serves all requests of one scope"
     assert "scope=repository%3Ateam%2Fbase%3Apull%2Cpush" in asked[0]
     assert set(shown) == {"Bearer made-for-person"}
-    with pytest.raises(UserError, match="does not let nobody"):
+    with pytest.raises(UserError, match="does not let anybody"):
         digest_of(parse(f"{front}/team/base:1"), environ=docker(tmp_path / "none", {}))

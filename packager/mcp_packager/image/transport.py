@@ -237,7 +237,7 @@ class Transport:
         return str(token)
 
     def _locked_out(self, scope: str) -> UserError:
-        who = "nobody" if self._credentials is None else repr(self._credentials.user or "the holder of a token")
+        who = "anybody" if self._credentials is None else repr(self._credentials.user or "the holder of a token")
         action = "push to" if "push" in scope else "pull from"
         repository = scope.split(":")[1] if ":" in scope else self._reference.repository
         return UserError(
