@@ -17,6 +17,7 @@ from mcp_packager.target.config import (
     with_serve,
     with_services,
 )
+from mcp_packager.target.examination import Examination, Examined, Finding, Grant
 from mcp_packager.target.exposure import Exposure, auth_problems, auth_warning, exposure_of
 from mcp_packager.target.identity import DNS, Alphabet, Identity
 from mcp_packager.target.images import IMAGE, SOURCE, found_artifact, image_artifact
@@ -115,9 +116,13 @@ __all__ = [
     "Change",
     "DesiredInput",
     "Endpoint",
+    "Examination",
+    "Examined",
     "Exposure",
     "FieldChange",
+    "Finding",
     "Generated",
+    "Grant",
     "Holder",
     "Identity",
     "Inside",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -17,6 +17,7 @@ from mcp_packager.target import (
     BuildInput,
     Capabilities,
     DesiredInput,
+    Examination,
     Exposure,
     Resource,
     Via,
@@ -102,6 +103,12 @@ class EksTarget:
         from mcp_targets.eks.world import world
 
         return world(request)
+
+    def examine(self, manifest: Manifest, options: Any, environ: Mapping[str, str]) -> Examination:  # noqa: ARG002  # boto3 reads the environment itself
+        """Whether account and cluster have what a deploy needs."""
+        from mcp_targets.eks.examine import examined
+
+        return examined(manifest, options)
 
 
 def _addressed(manifest: Manifest, options: Options) -> Iterator[Problem]:

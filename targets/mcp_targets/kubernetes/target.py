@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_packager.errors import Place, Problem
@@ -16,6 +16,7 @@ from mcp_packager.target import (
     BuildInput,
     Capabilities,
     DesiredInput,
+    Examination,
     Exposure,
     Resource,
     Via,
@@ -97,6 +98,13 @@ class KubernetesTarget:
         from mcp_targets._kube.world import KubeWorld
 
         return KubeWorld(request, kubeconfig(_context(request), request.environ))
+
+    def examine(self, manifest: Manifest, options: Any, environ: Mapping[str, str]) -> Examination:
+        """Whether the cluster has what a deploy needs."""
+        from mcp_targets._kube.client import Api, kubeconfig
+        from mcp_targets._kube.examine import examined
+
+        return examined(Api(kubeconfig(options.context or manifest.pin.kube_context, environ)), options.namespace)
 
 
 def _context(request: WorldInput) -> str | None:

@@ -2,52 +2,63 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from mcp_packager.cli import output
 from mcp_packager.cli.options import Common, common_options
+from mcp_packager.cli.progress import Shown
+from mcp_packager.target.examination import Finding, Grant
 
 _PATIENCE = 10.0
 """Seconds that a program may take to tell its version."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked for. ``state`` is ``ok``, ``missing`` (optional) or ``broken`` (needed)."""
-
-    name: str
-    state: str
-    detail: str
-    needed_for: str
-    fix: str | None = None
-
-
 @click.command()
-@common_options()
+@common_options(targets=True)
 def doctor(common: Common) -> None:
-    """Check this machine: Python, uv, git, containers, folders. Exits with 3 where something needed is broken."""
-    findings = examine()
+    """Check this machine: Python, uv, git, containers, folders. Exits with 3 where something needed is broken.
+
+    With --target, check the place that the target deploys to as well, as far as it can be looked at, and print the
+    rights that a deployer needs there.
+    """
+    findings = list(examine())
+    grants: list[Grant] = []
+    if common.targets:
+        from mcp_packager.pipeline.examine import examine as look
+
+        with Shown(quiet=common.quiet) as progress:
+            for name, seen in look(common.request(progress)):
+                findings += [replace(found, name=f"{name}: {found.name}") for found in seen.findings]
+                grants += seen.grants
     broken = [finding for finding in findings if finding.state == "broken"]
     if common.as_json:
-        output.document("doctor", sound=not broken, findings=findings)
+        output.document("doctor", sound=not broken, findings=findings, **({"grants": grants} if grants else {}))
     else:
-        for finding in findings:
-            output.data(f"{finding.state:<8} {finding.name}: {finding.detail}")
-            output.data(f"         needed for {finding.needed_for}")
-            if finding.fix is not None:
-                output.data(f"         to mend: {finding.fix}")
+        output.data("\n".join(_page(findings, grants)))
     if broken:
         raise click.exceptions.Exit(3)
+
+
+def _page(findings: Sequence[Finding], grants: Sequence[Grant]) -> Iterator[str]:
+    for finding in findings:
+        yield f"{finding.state:<8} {finding.name}: {finding.detail}"
+        yield f"         needed for {finding.needed_for}"
+        if finding.fix is not None:
+            yield f"         to mend: {finding.fix}"
+    for grant in grants:
+        yield f"\n{grant.name}:"
+        yield json.dumps(grant.document, indent=2, ensure_ascii=False)
 
 
 def examine() -> tuple[Finding, ...]:
