@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from tests import real_parts
 from tests.cluster import customs, machine, settings
@@ -57,6 +58,15 @@ class Cluster:
     def get(self, *arguments: str) -> Any:
         """What ``kubectl get`` answers, as data."""
         return json.loads(self.kubectl("get", *arguments, "-o", "json"))
+
+    def host(self) -> str:
+        """Where its API is."""
+        return (
+            urlsplit(
+                self.kubectl("config", "view", "--minify", "-o", "jsonpath={.clusters[0].cluster.server}")
+            ).hostname
+            or ""
+        )
 
     def logs(self) -> str:
         """The last lines that each part of it wrote, for a failure's message."""

@@ -29,6 +29,7 @@ def cluster(own_addresses: set[str]) -> Iterator[Cluster]:
     """The cluster of the session, with the base images in its registry. Tests take namespaces of their own in it."""
     named = clusters.foreign()
     if named is not None:
+        own_addresses.add(named.host())
         _fill(named)
         yield named
         return

@@ -1,14 +1,14 @@
 """Runs ``mcp-pack`` again and again, each time in a process of its own that may be told when to die.
 
-python launcher.py local|docker    one order a line on standard input, one answer a line on standard output
+python launcher.py local|docker|kubernetes    one order a line on standard input, one answer a line on standard output
 
     order    {"argv": [...], "moment": {"sort": "before" | "after" | "inside", "number": 3, "step": "" | "…"} | null}
     answer   {"code": 0 | -9 | ..., "told": "...", "writes": ["lock", "create home home", ...], "inside": ["…", …]}
 
 A write is a call of the world's ``apply``, ``records.add``, ``records.remove`` or ``lock.swap``. What happens inside of
-one is what Python tells its audit hooks: for `local` of files, processes and signals, for `docker` of requests that
-change something at the daemon. A moment's number counts the writes from 0, or inside of them the steps that are called
-``step``.
+one is what Python tells its audit hooks: for `local` of files, processes and signals, for `docker` and `kubernetes` of
+requests that change something at the daemon, the API server or the registry. A moment's number counts the writes from
+0, or inside of them the steps that are called ``step``.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from mcp_packager.target import Holder, Release, Step
 from mcp_packager.verify import verify  # noqa: F401  # the same
 
 _REQUEST: Final = re.compile(rb"(POST|PUT|DELETE) /v[\d.]+(/[a-z]+)\S*?(/start|/stop|/exec|/archive|/load)?[? ]")
+_ASKED: Final = re.compile(rb"(POST|PUT|PATCH|DELETE) (/api/|/apis/|/v2/)(\S*)")
 _CONTENT: Final = re.compile(r"\b[0-9a-f]{12,16}\b")
 _TOUCHING: Final = frozenset(
     {"os.rename", "os.link", "os.symlink", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.chmod", "os.kill"}
@@ -83,12 +84,27 @@ class Moments:
             found = _REQUEST.match(arguments[1])
             self._within("" if found is None else b"".join(part or b"" for part in found.groups()).decode())
 
+    def asked(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """What Python is about to ask of the API server or of the registry."""
+        if event == "http.client.send" and isinstance(arguments[1], bytes):
+            found = _ASKED.match(arguments[1])
+            self._within("" if found is None else f"{found[1].decode()} {_plural(found[2], found[3])}")
+
     def _within(self, what: str) -> None:
         now = getattr(self._writing, "now", "")
         if now and what:
             self._writing.now = ""
             self.reached("inside", f"{now}: {what}")
             self._writing.now = now
+
+
+def _plural(root: bytes, rest: bytes) -> str:
+    """Which sort of thing a path of either is about."""
+    parts = rest.partition(b"?")[0].decode().split("/")
+    if root == b"/v2/":
+        return next((part for part in reversed(parts) if part in {"blobs", "uploads", "manifests"}), "image")
+    place = parts.index("namespaces") + 2 if "namespaces" in parts else len(parts)
+    return parts[place] if place < len(parts) else "namespaces"
 
 
 def _step(step: Step) -> str:
@@ -125,6 +141,14 @@ def _world(target: str) -> World:
         from mcp_targets.docker.world import DockerWorld
 
         return World(DockerWorld, VolumeRecords, VolumeLock, lambda moments: moments.sent)
+    if target == "kubernetes":
+        import kubernetes.client  # noqa: F401  # as above
+
+        import mcp_packager.image  # noqa: F401  # as above
+        from mcp_targets._kube.records import LeaseLock, SecretRecords
+        from mcp_targets._kube.world import KubeWorld
+
+        return World(KubeWorld, SecretRecords, LeaseLock, lambda moments: moments.asked)
     from mcp_targets.local.records import FileLock, FileRecords
     from mcp_targets.local.world import LocalWorld
 
