@@ -1,7 +1,8 @@
 """``make demo``: from nothing to an answered call, with the commands that a person would type.
 
 Scaffolds a tool into a temporary folder, builds it, deploys it to this machine, calls it with the ``mcp`` Python
-client, and removes all of it again. ``--keep`` leaves it running and says how to remove it.
+client, and removes all of it again. It runs as a container where a daemon answers and the base image is to be had, else
+as a process, and says which and why. ``--keep`` leaves it running and says how to remove it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from mcp import Client
 
 NAME = "hello-tools"
 ARGUMENTS = {"name": "world"}
+CONTAINER, PROCESS = "docker", "local"
 
 
 def main() -> int:
@@ -32,24 +34,44 @@ def main() -> int:
     # Releases go into the folder too, so that the demo leaves nothing in the user's home.
     os.environ["MCP_PACK_HOME"] = str(folder / "releases")
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    project = folder / NAME
+    project, target = folder / NAME, PROCESS
     try:
         _run(folder, "new", NAME)
-        _run(project, "build")
-        _run(project, "deploy", "--yes")
-        url = _url(project)
+        target = _target(project)
+        _run(project, "build", "--target", target)
+        _run(project, "deploy", "--target", target, "--yes")
+        url = _url(project, target)
         print(f"\nendpoint  {url}")
         asyncio.run(_call(url))
     except subprocess.CalledProcessError as failed:
         print(f"make demo: {' '.join(failed.cmd)} failed ({failed.returncode})", file=sys.stderr)
-        _remove(project, folder)
+        _remove(project, folder, target)
         return int(failed.returncode)
     if keep:
         print(f"\nIt goes on running. To remove it:\n  cd {project}")
-        print(f"  MCP_PACK_HOME={folder / 'releases'} {shutil.which('mcp-pack')} destroy --yes && rm -rf {folder}")
+        command = f"{shutil.which('mcp-pack')} destroy --target {target} --yes"
+        print(f"  MCP_PACK_HOME={folder / 'releases'} {command} && rm -rf {folder}")
         return 0
-    _remove(project, folder)
+    _remove(project, folder, target)
     return 0
+
+
+def _target(project: Path) -> str:
+    """``docker`` where it would work now, else ``local``; says why."""
+    for command in ("status", "build"):  # is there a daemon, and is there a base image
+        tried = ["mcp-pack", command, "--target", CONTAINER, "--quiet"]
+        asked = subprocess.run(tried, cwd=project, capture_output=True, text=True, check=False)
+        if asked.returncode:
+            print(f"\nto {PROCESS}, not to {CONTAINER}: {_reason(asked.stderr)}")
+            return PROCESS
+    print(f"\nto {CONTAINER}: a daemon answers, and the base image is to be had")
+    return CONTAINER
+
+
+def _reason(told: str) -> str:
+    """What the first problem says, in a line."""
+    lines = told.strip().splitlines()
+    return lines[0].removeprefix("error: ") if lines else "it does not work here"
 
 
 def _run(where: Path, *arguments: str) -> None:
@@ -57,8 +79,8 @@ def _run(where: Path, *arguments: str) -> None:
     subprocess.run(["mcp-pack", *arguments], cwd=where, check=True)
 
 
-def _url(project: Path) -> str:
-    command = ["mcp-pack", "status", "--json"]
+def _url(project: Path, target: str) -> str:
+    command = ["mcp-pack", "status", "--target", target, "--json"]
     answer = subprocess.run(command, cwd=project, check=True, capture_output=True)
     found = _endpoint(json.loads(answer.stdout))
     if found is None:
@@ -82,9 +104,9 @@ async def _call(url: str) -> None:
         print(f"answer    {tools[0].name}({ARGUMENTS}) -> {answer.structured_content or answer.content}")
 
 
-def _remove(project: Path, folder: Path) -> None:
+def _remove(project: Path, folder: Path, target: str) -> None:
     if (project / "mcp-tool.lock").is_file():
-        _run(project, "destroy", "--yes")
+        _run(project, "destroy", "--target", target, "--yes")
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -50,3 +53,13 @@ class TestDocker(TargetSuite):
             *(each["Name"] for each in api.networks(filters=filters)),
             *_images_of_nobody(api),
         ]
+
+
+def test_the_demonstration_runs_where_a_daemon_is() -> None:
+    """And leaves nothing there."""
+    program = Path(__file__).parents[2] / "docs" / "demo.py"
+    done = subprocess.run([sys.executable, program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "to docker: a daemon answers, and the base image is to be had" in done.stdout
+    assert "answer    greet({'name': 'world'}) -> {'result': 'Hello, world!'}" in done.stdout
+    assert daemon().volumes({"label": ["mcp-pack/tool=hello-tools"]}) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from mcp_packager import engine
 from mcp_packager.contract import ContractChange, announcing, needs_major
@@ -63,9 +64,18 @@ def aim(request: Request, order: Order) -> tuple[Aimed, ...]:
     project = open_project(request)
     if order.install_unit:
         project = replace(project, aims=tuple(_with_unit(each) for each in project.aims))
+    return aimed_at(project, request, order, output=project.manifest.project / "dist")
+
+
+def aimed_at(project: Project, request: Request, order: Order, *, output: Path) -> tuple[Aimed, ...]:
+    """The same for a project that was read; ``output`` is where the artifacts go.
+
+    Raises:
+        UserError, WorldError: as :func:`aim`.
+    """
     manifest = project.manifest
     aimed = []
-    for ready in _ready(request, project, order.artifact):
+    for ready in _ready(request, project, order.artifact, output):
         world = world_of(manifest, ready.aim, progress=request.progress, built=ready)
         current = engine.current(world)
         compared = comparison(ready.aim.name, current, ready.contract)
@@ -75,14 +85,14 @@ def aim(request: Request, order: Order) -> tuple[Aimed, ...]:
     return tuple(aimed)
 
 
-def _ready(request: Request, project: Project, artifact: str | None) -> Iterator[Ready]:
+def _ready(request: Request, project: Project, artifact: str | None, output: Path) -> Iterator[Ready]:
     """What is to be deployed: the artifact that is named, else one built for each target."""
     if artifact is not None:
         yield taken(project, artifact, progress=request.progress)
         return
     prepared = prepare(project.manifest, project.aims, locked=request.locked, progress=request.progress)
     for aim in project.aims:
-        yield build_one(prepared, aim, project.manifest.project / "dist", progress=request.progress)
+        yield build_one(prepared, aim, output, progress=request.progress)
 
 
 def _intent(manifest: Manifest, ready: Ready) -> Intent:

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -19,8 +18,9 @@ from mcp_packager.bundle import environment, import_root
 from mcp_packager.errors import Problem, TerminatedError, UserError
 from mcp_packager.interpreters import Interpreter, find, host_platform
 from mcp_packager.lock import ensure
-from mcp_packager.manifest import FILE_NAME, Manifest, load
+from mcp_packager.manifest import Manifest, load
 from mcp_packager.pipeline.requests import Request
+from mcp_packager.pipeline.saved import LOOK_EVERY, differing, saved
 from mcp_packager.progress import Progress
 from mcp_packager.store import Store
 from mcp_packager.target import (
@@ -32,11 +32,8 @@ from mcp_packager.target import (
     with_services,
 )
 
-LOOK_EVERY = 0.5
-"""Seconds between two looks at the project's files."""
 GRACE = 10.0
 """Seconds that a server gets to end before it is killed; twice what it promises for stdio."""
-_IGNORED = frozenset({"__pycache__", "node_modules", "dist", "build"})
 
 
 @dataclass(frozen=True)
@@ -161,10 +158,10 @@ def _reloading(request: Request, folder: Path, asking: _Asking) -> int:
     seen: dict[str, int] = {}
     try:
         while True:
-            now = dict(_saved(request.project))
+            now = dict(saved(request.project))
             if now != seen:
                 if seen:
-                    request.progress.note(f"changed: {', '.join(_differing(seen, now)[:5])}; starting again")
+                    request.progress.note(f"changed: {', '.join(differing(seen, now)[:5])}; starting again")
                 seen = now
                 _end(process)
                 process = _try(request, folder, asking)
@@ -195,22 +192,3 @@ def _end(process: subprocess.Popen[bytes] | None) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def _saved(project: Path) -> Iterator[tuple[str, int]]:
-    """Every file that could matter, with the time it was saved."""
-    waiting = [project]
-    while waiting:
-        folder = waiting.pop()
-        with contextlib.suppress(OSError), os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.startswith(".") or entry.name in _IGNORED:
-                    continue
-                if entry.is_dir(follow_symlinks=False):
-                    waiting.append(Path(entry.path))
-                elif entry.name.endswith(".py") or entry.name in {FILE_NAME, "pyproject.toml"}:
-                    yield os.path.relpath(entry.path, project), entry.stat().st_mtime_ns
-
-
-def _differing(before: dict[str, int], after: dict[str, int]) -> list[str]:
-    return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
