@@ -100,7 +100,7 @@ def test_the_table_has_a_word_for_every_key_on_every_target() -> None:
     assert [row.key for row in rows] == list(portable_keys())
     assert all(set(row.targets) == set(targets) for row in rows)
     honours = {"level": "honours", "word": ""}
-    assert rows[0].as_json() == {"key": "env", "targets": {"docker": honours, "local": honours}}
+    assert rows[0].as_json() == {"key": "env", "targets": dict.fromkeys(sorted(targets), honours)}
 
 
 def test_a_refused_key_is_a_problem_only_where_it_is_used() -> None:

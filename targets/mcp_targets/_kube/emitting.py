@@ -21,6 +21,9 @@ from mcp_targets._kube.site import Object, Site
 MANIFESTS: Final = "manifests"
 KUSTOMIZE: Final = "kustomize"
 CHART: Final = "chart"
+EXTRAS: Final = "extras"
+EXTRA: Final = frozenset({"ServiceMonitor"})
+"""Kinds that a cluster may not know, and that the tool runs without."""
 
 
 def write_files(request: DesiredInput, site: Site, to: Path) -> None:
@@ -30,8 +33,11 @@ def write_files(request: DesiredInput, site: Site, to: Path) -> None:
         UserError: a patch does not fit.
     """
     made = plain_objects(request, site)
-    _write_manifests(made, to / MANIFESTS)
-    _write_kustomize(made, to / KUSTOMIZE)
+    anywhere = tuple(item for item in made if item["kind"] not in EXTRA)
+    _write_manifests(anywhere, to / MANIFESTS)
+    _write_kustomize(anywhere, to / KUSTOMIZE)
+    if len(anywhere) < len(made):
+        _write_manifests(tuple(item for item in made if item["kind"] in EXTRA), to / EXTRAS)
     _write_chart(chart(request, site), to / CHART)
     (to / "SECRETS.md").write_text(_expected(request, site), encoding="utf-8")
 

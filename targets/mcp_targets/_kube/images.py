@@ -8,6 +8,7 @@ from typing import Final
 
 from mcp_packager.errors import PackError, Problem, WorldError
 from mcp_packager.target import Resource, Value
+from mcp_targets._kube.loading import LOAD, load
 
 REFERENCE: Final = "reference"
 
@@ -20,9 +21,14 @@ class Images:
         self._environ = environ
 
     def held(self, fields: Mapping[str, Value]) -> bool:
-        """Whether the registry has it. One that cannot be asked from here is believed: its nodes may well reach it."""
+        """Whether the registry has it. One that cannot be asked from here is believed: its nodes may well reach it.
+
+        So is a node's own store, which a Pod asks when it starts.
+        """
         from mcp_packager.image import held
 
+        if LOAD in fields:
+            return True
         try:
             return held(fields[REFERENCE], environ=self._environ)
         except PackError:
@@ -45,6 +51,9 @@ class Images:
                         "build and deploy that version again",
                     )
                 )
+            return resource.fields
+        if LOAD in resource.fields:
+            load(resource.fields, self._output / "image", self._environ)
             return resource.fields
         pushed = ship(self._output, repository, environ=self._environ)
         if pushed.reference.digest != digest:

@@ -17,6 +17,7 @@ from mcp_packager.target import (
     key_resources,
 )
 from mcp_targets._kube import services as beside
+from mcp_targets._kube.loading import CLUSTER, LOAD
 from mcp_targets._kube.mounts import external_secrets, secrets_of_world
 from mcp_targets._kube.names import Names
 from mcp_targets._kube.network import server_policy, service_policy
@@ -120,7 +121,7 @@ def key_of(item: Object) -> Key:
 def _image(site: Site) -> tuple[Resource]:
     reference = {"reference": f"{site.image.repository}@{site.image.digest}", "tag": site.image.tag}
     if site.image.load is not None:
-        reference["load"] = site.image.load
+        reference |= {LOAD: site.image.load, **({CLUSTER: site.image.cluster} if site.image.cluster else {})}
     name = site.image.digest.removeprefix("sha256:")[:16]
     return (Resource("image", name, reference, site.needs, scope=Scope.SHARED),)
 

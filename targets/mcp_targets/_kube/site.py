@@ -25,14 +25,15 @@ class Pull(StrEnum):
 class At:
     """The tool's image, where the nodes find it.
 
-    ``digest`` is that of the manifest or index. ``load`` names the sort of cluster whose nodes it is put into: their
-    store knows it by its tag, and there is no registry to ask.
+    ``digest`` is that of the manifest or index. ``load`` names the sort of cluster whose nodes it is put into, and
+    ``cluster`` the one: their store knows it by its tag, and there is no registry to ask.
     """
 
     repository: str
     tag: str
     digest: str
     load: str | None = None
+    cluster: str | None = None
 
     @property
     def reference(self) -> str:

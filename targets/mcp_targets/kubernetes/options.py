@@ -69,7 +69,7 @@ class Options(Section):
         "SecretStore/NAME",
     )
     service_monitor: bool = Field(
-        default=False, description="Whether the Prometheus Operator is told of [serve.metrics]"
+        default=True, description="Whether the Prometheus Operator, where there is one, is told of [serve.metrics]"
     )
     storage_class: ObjectName | None = Field(None, description="StorageClass of the services' volumes")
     start_timeout: Duration = Field(60.0, description="Longest that a Pod may take to become ready")

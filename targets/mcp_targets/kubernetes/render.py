@@ -33,7 +33,7 @@ def site(manifest: Manifest, options: Options, artifact: Artifact | None = None)
         target=NAME,
         namespace=options.namespace,
         create_namespace=options.create_namespace,
-        image=At(repository(manifest, options), tag, digest, options.load),
+        image=At(repository(manifest, options), tag, digest, options.load, options.cluster),
         path=options.path or manifest.serve.path,
         timing=Timing(notice=manifest.serve.drain, start=options.start_timeout),
         pull_secrets=options.pull_secrets,

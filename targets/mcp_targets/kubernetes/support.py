@@ -43,7 +43,7 @@ SUPPORT: Final[Mapping[str, Support]] = {
     "serve.events": HONOURS,
     "serve.rate": HONOURS,
     "serve.auth": maps("none, bearer, jwt and oidc; iam is refused: nothing in front asks who is calling"),
-    "serve.metrics": maps("a port of Pods and Service; a ServiceMonitor where service_monitor is set"),
+    "serve.metrics": maps("a port of Pods and Service; a ServiceMonitor where the cluster knows it"),
     "serve.telemetry": HONOURS,
     "serve.audit": maps("a file is the Pod's log, where each line says that it is the audit's"),
     "resources.cpu": maps("request; the limit is a core, where that is more"),

@@ -124,6 +124,8 @@ def _options(manifest: Manifest, options: Options) -> Iterator[Problem]:
         )
     if options.load is not None and len(set(options.architectures)) > 1:
         yield problem("load", "an image that is loaded into nodes is of one processor", "name one under architectures")
+    if options.cluster is not None and options.load not in {"kind", "minikube"}:
+        yield problem("cluster", "cluster names one that images are loaded into", 'add load = "kind", or remove it')
     if options.host is not None and options.class_ is None and options.gateway is None:
         yield problem(
             "host",
