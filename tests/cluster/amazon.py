@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ _HOP = frozenset({"connection", "content-length", "content-encoding", "host", "t
 
 @dataclass
 class Amazon:
-    """An account. ``asked`` is what was asked of it, ``service action`` each; ``associations`` those of Pod Identity."""
+    """An account: what was asked of it (``service action`` each), its Pod Identity associations, who showed a token."""
 
     cluster: Cluster
     asked: list[str] = field(default_factory=list)
@@ -135,13 +136,13 @@ def _missing(said: str) -> tuple[int, Any]:
     return 404, {"__type": "ResourceNotFoundException", "message": said}
 
 
-def _service(headers: Mapping[str, str], query: Mapping[str, list[str]]) -> str:
+def _service(headers: Message, query: Mapping[str, list[str]]) -> str:
     scope = headers.get("Authorization") or query.get("X-Amz-Credential", [""])[0]
     found = re.search(r"/\d{8}/[a-z0-9-]*/([a-z0-9-]+)/aws4_request", scope)
     return found[1] if found else "sts"
 
 
-def _action(headers: Mapping[str, str], method: str, path: str, query: Mapping[str, list[str]], body: bytes) -> str:
+def _action(headers: Message, method: str, path: str, query: Mapping[str, list[str]], body: bytes) -> str:
     if "X-Amz-Target" in headers:
         return headers["X-Amz-Target"].rpartition(".")[2]
     named = query.get("Action") or parse_qs(body.decode("utf-8", "replace")).get("Action")
