@@ -40,6 +40,10 @@ logger = logging.getLogger("mcp_tool.serve")
 T = TypeVar("T")
 
 
+class CutShortError(Exception):
+    """What answers has failed on the way: the client has a part of the answer."""
+
+
 class Sink(Protocol):
     """Where an answer goes."""
 
@@ -132,14 +136,18 @@ class Function:
         return events.read(event, self._names_us)
 
     async def serve(self, asked: events.Asked, request_id: str, sink: Sink) -> None:
-        """Answer a request into a sink."""
+        """Answer a request into a sink.
+
+        Raises:
+            CutShortError: The answer was begun and has no end. The log says why.
+        """
         from mcp_tool.serve.observe import log
 
         scope = asked.scope()
         scope[PLATFORM] = asked.platform
         if all(name != b"x-request-id" for name, _ in asked.headers):
             scope["headers"].append((b"x-request-id", request_id.encode("latin-1")))
-        over = asyncio.Event()
+        over, is_whole = asyncio.Event(), False
         body = [asked.body]
 
         async def receive() -> MutableMapping[str, Any]:
@@ -149,9 +157,11 @@ class Function:
             return {"type": "http.disconnect"}
 
         async def send(message: MutableMapping[str, Any]) -> None:
+            nonlocal is_whole
             if message["type"] == "http.response.start":
                 await sink.begin(message["status"], message.get("headers", ()))
             else:
+                is_whole = not message.get("more_body", False)
                 await sink.more(message.get("body", b""))
 
         try:
@@ -160,6 +170,8 @@ class Function:
             over.set()
             self._watched.flush()
             log.flush()
+        if not is_whole:
+            raise CutShortError
 
     def _names_us(self, host: str) -> bool:
         """Whether a load balancer's request is for this server; only its rules know, where the config names nobody."""

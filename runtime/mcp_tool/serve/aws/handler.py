@@ -4,6 +4,7 @@ A start that fails says so in one line of the log, and to whoever invoked the fu
 nothing of AWS's runtime stands between that line and its reader.
 """
 
+import importlib
 import os
 import sys
 from pathlib import Path
@@ -33,9 +34,8 @@ def made(bundle: Path) -> Function:
         function.load(everything=SNAPSHOT)
         if SNAPSHOT:
             # Lambda developer guide, "Lambda SnapStart runtime hooks": the module is a part of AWS's runtime.
-            from snapshot_restore_py import register_after_restore  # type: ignore[import-not-found]
-
-            register_after_restore(lambda: _restored(function))
+            hooks = importlib.import_module("snapshot_restore_py")
+            hooks.register_after_restore(lambda: _restored(function))
         else:
             function.begin()
     except Exception as error:  # noqa: BLE001 - the author's own start may raise anything
