@@ -51,10 +51,17 @@ def delaying(target: str, seconds: float) -> Iterator[Delaying]:
 
     async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         host, _, port = target.partition(":")
-        with contextlib.suppress(ConnectionError):
-            there_reader, there_writer = await asyncio.open_connection(host, int(port))
-            state = _Connection(log)
+        there_reader, there_writer = await asyncio.open_connection(host, int(port))
+        state = _Connection(log)
+        try:
             await asyncio.gather(_later(reader, there_writer, state, seconds), _at_once(there_reader, writer, state))
+        except ConnectionError:
+            pass  # one side has gone, and so does the other
+        finally:
+            for side in (writer, there_writer):
+                side.close()
+                with contextlib.suppress(ConnectionError):
+                    await side.wait_closed()
 
     async def start() -> asyncio.Server:
         return await asyncio.start_server(pass_on, "127.0.0.1", 0, limit=_CHUNK)
@@ -65,6 +72,7 @@ def delaying(target: str, seconds: float) -> Iterator[Delaying]:
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
+        await server.wait_closed()
 
     server = asyncio.run_coroutine_threadsafe(start(), loop).result()
     try:

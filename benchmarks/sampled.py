@@ -106,7 +106,7 @@ def sample(place: Place, *, bytecode: bool = True) -> Sample:
     shutil.copytree(_SAMPLE, project, ignore=shutil.ignore_patterns("Dockerfile*", "__pycache__", "dist"))
     if not bytecode:
         manifest = project / "mcp-tool.toml"
-        manifest.write_text(manifest.read_text() + "bytecode = false\n")
+        manifest.write_text(manifest.read_text().replace("[tool]\n", "[tool]\nbytecode = false\n"))
     opened = open_project(Request(project, targets=("docker",)))
     prepared = prepare(opened.manifest, opened.aims, locked=False, progress=Silent())
     bundles(prepared, opened.aims[0], progress=Silent())
