@@ -15,6 +15,7 @@ from mcp_packager.target import (
     Action,
     Change,
     Generated,
+    Hurried,
     Key,
     Kind,
     Observed,
@@ -69,7 +70,7 @@ class Executor:
         finished: set[Key] = set()
         failure: BaseException | None = None
         # An interrupt waits for the changes that run, with the lock held; no further one starts.
-        with ThreadPoolExecutor(max_workers=self._run.workers) as pool, _stopping(pool):
+        with ThreadPoolExecutor(max_workers=self._run.workers) as pool, self._stopping(pool):
             while waiting or running:
                 for change in [change for change in waiting if needs[change.key] <= finished and failure is None]:
                     waiting.remove(change)
@@ -78,15 +79,31 @@ class Executor:
                     break
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     change = running.pop(future)
-                    failure = failure or future.exception()
-                    if future.exception() is None:
+                    error = future.exception()
+                    if error is None:
                         finished.add(change.key)
                         self.done.append(change)
-                    else:
-                        self.not_done.append(change)
+                        continue
+                    self.not_done.append(change)
+                    if failure is None:
+                        failure = error
+                        self._hurry()
         self.not_done.extend(waiting)
         if failure is not None:
             raise failure
+
+    @contextmanager
+    def _stopping(self, pool: ThreadPoolExecutor) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self._hurry()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+    def _hurry(self) -> None:
+        if isinstance(self._world, Hurried):
+            self._world.hurry()
 
     def _one(self, change: Change) -> None:
         there = self.observed.get(change.key)
@@ -129,15 +146,6 @@ class Executor:
                 self._run.clock.sleep(pause)
                 pause *= 2
         raise AssertionError("attempts is at least 1")
-
-
-@contextmanager
-def _stopping(pool: ThreadPoolExecutor) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        pool.shutdown(wait=True, cancel_futures=True)
-        raise
 
 
 def _needs(change: Change, changes: Sequence[Change]) -> frozenset[Key]:

@@ -77,6 +77,7 @@ from mcp_packager.target.values import Generated, Key, Ref, Unknown, Value, cano
 from mcp_packager.target.verification import Verification, Verify
 from mcp_packager.target.world import (
     Holder,
+    Hurried,
     Inside,
     Lock,
     LockLostError,
@@ -124,6 +125,7 @@ __all__ = [
     "Generated",
     "Grant",
     "Holder",
+    "Hurried",
     "Identity",
     "Inside",
     "Intent",

@@ -209,6 +209,15 @@ class Telling(Protocol):
 
 
 @runtime_checkable
+class Hurried(Protocol):
+    """A world whose changes wait for what they start, and can be told not to. Optional."""
+
+    def hurry(self) -> None:
+        """Changes under way end with an error where they wait: nobody needs them. Until the next observe."""
+        ...
+
+
+@runtime_checkable
 class Inside(Protocol):
     """A world that can look at an endpoint from inside, where this machine has no way to its address. Optional."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from mcp_packager.errors import PackError, Problem, WorldError
 from mcp_targets._kube.client import ApiError
-from mcp_targets._kube.kinds import BY_NAME, CANDIDATE, EVENTS, PODS, Sort
+from mcp_targets._kube.kinds import BY_NAME, EVENTS, PODS, Sort
 from mcp_targets._kube.objects import Objects
 from mcp_targets._kube.reasons import Why, is_ready, of_events, of_pod, of_workload, rolled_out, set_up
 
@@ -28,6 +29,18 @@ class Rollout:
     def __init__(self, objects: Objects, note: Callable[[str], None]) -> None:
         self._objects = objects
         self._note = note
+        self._hurried = threading.Event()
+
+    def hurry(self, *, now: bool = True) -> None:
+        """Give up every wait, or wait again."""
+        if now:
+            self._hurried.set()
+        else:
+            self._hurried.clear()
+
+    def _pause(self, what: str) -> None:
+        if self._hurried.wait(_LOOK):
+            raise WorldError(Problem(f"{what} was no longer waited for", "run the same command again"))
 
     def candidate(self, name: str) -> Any:
         """Wait until the candidate is ready, and answer it.
@@ -53,7 +66,7 @@ class Rollout:
                 give_up, runs = time.monotonic() + patience(spec, running=True), True
             if time.monotonic() > give_up:
                 raise self._late("the candidate", [pod], why)
-            time.sleep(_LOOK)
+            self._pause("the candidate")
             pod = self._objects.read(PODS, name)
 
     def deployment(self, name: str) -> Any:
@@ -94,7 +107,7 @@ class Rollout:
             late = time.monotonic() > began + _seconds(thing)
             if late or (blocked is not None and blocked.final):
                 raise self._late(f"{sort.kind} {name}", pods, why or blocked or Why(missing))
-            time.sleep(_LOOK)
+            self._pause(f"{sort.kind} {name}")
 
     def _pods(self, thing: Mapping[str, Any]) -> list[Any]:
         """The Pods of the newest kind: those of an older one may well be as they should not be."""
@@ -194,8 +207,3 @@ def _fix(why: Why) -> str:
     if "CreateContainerConfigError" in why.text:
         return "make what it names, or name what is there"
     return "mend what the log says, and deploy again" if why.crashed else "mend what the cluster says, and deploy again"
-
-
-def ready_kinds() -> tuple[str, ...]:
-    """The kinds that are waited for."""
-    return (CANDIDATE, "deployment", "statefulset")

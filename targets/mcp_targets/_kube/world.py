@@ -64,13 +64,15 @@ class KubeWorld:
         self._kept = Kept(self._objects, self._names, request.environ, project)
         self._images = Images(request.output, request.environ)
         applying = Applying(self._objects, self._released, note)
-        self._changing = Changing(self._objects, applying, Rollout(self._objects, note), note)
+        self._rollout = Rollout(self._objects, note)
+        self._changing = Changing(self._objects, applying, self._rollout, note)
         self.kinds: tuple[Kind, ...] = (*(beside.kinds if beside else ()), *KINDS)
         self.records = SecretRecords(self._objects, self._names)
         self.lock = LeaseLock(self._objects, self._names)
 
     def observe(self) -> Mapping[Key, Observed]:
         """Everything of this deployment that is there; one listing per kind, several at once."""
+        self._rollout.hurry(now=False)
         looks: list[Callable[[], list[Observed]]] = [
             *(lambda sort=sort: self._listed(sort) for sort in SORTS if sort.name != "namespace"),
             self._namespace,
@@ -147,6 +149,10 @@ class KubeWorld:
                 return self._kept.key(step.resource)
             case kind:
                 return self._made(sort_of(kind), step.resource, step.observed)
+
+    def hurry(self) -> None:
+        """Wait no more for Pods, until the next observe."""
+        self._rollout.hurry()
 
     def _made(self, sort: Sort, resource: Resource, there: Observed | None) -> Mapping[str, Value]:
         if not self._objects.installed(sort):
