@@ -54,16 +54,20 @@ class Applying:
             return self._settle(sort, path, wanted, error)
 
     def _settle(self, sort: Sort, path: str, wanted: Mapping[str, Any], error: ApiError) -> Any:
-        """Take back what was ours; name what never was, and whose it is."""
-        found = conflicts(error.said)
+        """Take back what was ours."""
         name = wanted["metadata"]["name"]
+        for field, owner in self._taken(sort, name, error):
+            self._note(f"{sort.name} {name}: took back {field.lstrip('.')} from {owner}")
+        return self._objects.api.patch(path, wanted, {"fieldManager": MANAGER, "force": "true"})
+
+    def _taken(self, sort: Sort, name: str, error: ApiError) -> list[tuple[str, str]]:
+        """The fields that somebody took from us, and who; what never was ours is refused by name."""
+        found = conflicts(error.said)
         before = self._released(sort.name, name)
         strangers = [(field, owner) for field, owner in found if before is None or not holds(before, field)]
         if not found or strangers:
             raise _held_by(sort, name, strangers) from error
-        for field, owner in found:
-            self._note(f"{sort.name} {name}: took back {field.lstrip('.')} from {owner}")
-        return self._objects.api.patch(path, wanted, {"fieldManager": MANAGER, "force": "true"})
+        return found
 
     def claim(self, sort: Sort, name: str) -> Any | None:
         """What is there under a name that we are about to take; waits for one that is on its way out.
@@ -75,10 +79,15 @@ class Applying:
         if there is not None and there["metadata"].get("deletionTimestamp"):
             self._objects.wait_gone(sort, name)
             there = None
+        self._refuse_foreign(sort, there)
+        return there
+
+    def _refuse_foreign(self, sort: Sort, there: Mapping[str, Any] | None) -> None:
         if there is None or self._is_ours(there):
-            return there
+            return
         if not sort.namespaced and (is_managed(there) or sort.name == "namespace"):
-            return there
+            return
+        name = there["metadata"]["name"]
         raise UserError(
             Problem(
                 f"there is a {sort.kind} {name} that mcp-pack did not make for this tool and stage",
@@ -86,21 +95,30 @@ class Applying:
             )
         )
 
-    def rehearse(self, sort: Sort, wanted: Mapping[str, Any]) -> str | None:
+    def rehearse(self, sort: Sort, wanted: Mapping[str, Any], *, is_new: bool) -> str | None:
         """Ask the server whether it would take the object; a line says why that cannot be known yet.
 
         Raises:
             PackError: it would not.
         """
         kind, name = wanted["kind"], wanted["metadata"]["name"]
-        query = {"fieldManager": MANAGER, "force": "true", "dryRun": "All"}
+        if is_new:
+            self._refuse_foreign(sort, self._objects.read(sort, name))
+            if sort.name == "namespace":
+                return None  # one that is there and not ours stays as it is
+        query = {"fieldManager": MANAGER, "force": "false", "dryRun": "All"}
         try:
             self._objects.api.patiently(
                 lambda: self._objects.api.patch(at(sort, wanted).path(self._objects.namespace, name), wanted, query)
             )
         except ApiError as error:
+            if error.status == 409:
+                self._taken(sort, name, error)
+                return None
             if error.status == 404 or (error.status == 403 and "not found" in error.message):
-                return f"{kind} {name} could not be tried before it is made: {error.message}"
+                # A candidate waits for its service account; the Deployment, of the same Pod, was tried.
+                told = f"{kind} {name} could not be tried before it is made: {error.message}"
+                return None if sort.name == CANDIDATE else told
             if sort.name in MADE_ANEW and cannot_change(error):
                 return None
             raise _named(error, f"{kind} {name}") from error

@@ -76,14 +76,6 @@ class Changing:
         else:
             self._objects.delete(sort, name)
 
-    def rehearse(self, sort: Sort, wanted: Mapping[str, Any]) -> str | None:
-        """Ask the server whether it would take an object; a line says why that cannot be known yet.
-
-        Raises:
-            PackError: it would not.
-        """
-        return self._applying.rehearse(sort, wanted)
-
     def missing(self, sort: Sort, name: str) -> NoReturn:
         """Say that the cluster does not know a kind.
 
@@ -92,7 +84,7 @@ class Changing:
         """
         raise UserError(
             Problem(
-                f"{sort.kind} {name} is wanted; {self._objects.api.name} has no {sort.plural} of {sort.api_version}",
+                f"{sort.kind} {name} is wanted, and the cluster has no {sort.plural} of {sort.api_version}",
                 "install what defines them, or leave the setting away that asks for it",
             )
         )

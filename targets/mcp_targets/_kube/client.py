@@ -43,7 +43,7 @@ def kubeconfig(context: str | None, environ: Mapping[str, str]) -> Access:
 
     ``context`` is one of the file's contexts; ``None`` is its current one.
     """
-    return Access(context or "the current context", lambda: _configured(context, environ))
+    return Access(context or "of the current context", lambda: _configured(context, environ))
 
 
 def _configured(context: str | None, environ: Mapping[str, str]) -> Any:

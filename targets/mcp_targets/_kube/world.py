@@ -10,6 +10,7 @@ from typing import Any, Final
 from mcp_packager.target import (
     PROBE,
     Action,
+    Change,
     Endpoint,
     Key,
     Kind,
@@ -63,9 +64,9 @@ class KubeWorld:
         project = request.manifest.project if request.manifest else None
         self._kept = Kept(self._objects, self._names, request.environ, project)
         self._images = Images(request.output, request.environ)
-        applying = Applying(self._objects, self._released, note)
+        self._applying = Applying(self._objects, self._released, note)
         self._rollout = Rollout(self._objects, note)
-        self._changing = Changing(self._objects, applying, self._rollout, note)
+        self._changing = Changing(self._objects, self._applying, self._rollout, note)
         self.kinds: tuple[Kind, ...] = (*(beside.kinds if beside else ()), *KINDS)
         self.records = SecretRecords(self._objects, self._names)
         self.lock = LeaseLock(self._objects, self._names)
@@ -114,7 +115,7 @@ class KubeWorld:
         """Ask the server whether it would take every change, before the first is made."""
         said = self._beside.rehearse(plan, Looking(self._objects)) if self._beside else ()
         changed = [
-            change.resource
+            change
             for change in plan.changes
             if change.resource is not None and change.resource.kind in BY_NAME and change.action is not Action.DELETE
         ]
@@ -126,12 +127,15 @@ class KubeWorld:
         """What a deploy leaves for people to do."""
         return self._beside.notes(Looking(self._objects)) if self._beside else ()
 
-    def _rehearsed(self, resource: Resource) -> str | None:
+    def _rehearsed(self, change: Change) -> str | None:
+        resource = change.resource
+        if resource is None:
+            return None
         sort = sort_of(resource.kind)
         if not self._objects.installed(sort):
             return None if sort.name in OPTIONAL else self._changing.missing(sort, resource.name)
         wanted = resolve(resource.fields[OBJECT], lambda _: _LATER)
-        return self._changing.rehearse(sort, wanted)
+        return self._applying.rehearse(sort, wanted, is_new=change.observed is None)
 
     def apply(self, step: Step) -> Mapping[str, Value]:
         """Make one change."""
