@@ -106,6 +106,10 @@ class Executor:
             self._world.hurry()
 
     def _one(self, change: Change) -> None:
+        with self._run.progress.stage(f"{change.action.value} {change.key}"):
+            self._made(change)
+
+    def _made(self, change: Change) -> None:
         there = self.observed.get(change.key)
         if change.resource is None or change.action is Action.DELETE:
             self._apply(Step(Action.DELETE, change.key, None, there or change.observed))

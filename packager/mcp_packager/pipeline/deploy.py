@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from mcp_packager import engine
 from mcp_packager.errors import Problem, UserError
@@ -11,6 +12,7 @@ from mcp_packager.pipeline.aiming import Aimed, Order, aim
 from mcp_packager.pipeline.place import verified
 from mcp_packager.pipeline.project import Aim
 from mcp_packager.pipeline.requests import DeployReport, PlanReport, Request
+from mcp_packager.pipeline.timing import Timed
 from mcp_packager.target import Action, Lifetime, Plan, Telling, World, auth_warning
 
 Confirm = Callable[[str], bool]
@@ -64,15 +66,13 @@ def carried_out(aimed: Sequence[Aimed], *, confirm: Confirm, run: engine.Run) ->
     """Deploy what one project was built and judged for, after every question is answered."""
     for each in aimed:
         _ask(each, engine.plan(each.intent, each.world), confirm)
-    return tuple(
-        report(
-            each.manifest,
-            each.built.aim,
-            engine.deploy(each.intent, each.world, verify=verified(each.world), run=run),
-            each.world,
-        )
-        for each in aimed
-    )
+    return tuple(_carried_out(each, run) for each in aimed)
+
+
+def _carried_out(aimed: Aimed, run: engine.Run) -> DeployReport:
+    timed = Timed(run.progress)
+    done = engine.deploy(aimed.intent, aimed.world, verify=verified(aimed.world), run=replace(run, progress=timed))
+    return replace(report(aimed.manifest, aimed.built.aim, done, aimed.world), seconds=dict(timed.seconds))
 
 
 def report(manifest: Manifest, aim: Aim, done: engine.Deployed, world: World) -> DeployReport:

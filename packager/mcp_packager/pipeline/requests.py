@@ -131,7 +131,10 @@ class PlanReport:
 
 @dataclass(frozen=True, slots=True)
 class DeployReport:
-    """What a deploy left. ``changed`` is false where there was nothing to do."""
+    """What a deploy left. ``changed`` is false where there was nothing to do.
+
+    ``seconds`` is how long each phase and each change took, by name; changes run side by side.
+    """
 
     target: str
     stage: str
@@ -144,6 +147,7 @@ class DeployReport:
     verified: tuple[str, ...]
     unverified: tuple[str, ...]
     notes: tuple[str, ...]
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ _CALLERS: Final = {
 @click.option(
     "--install-unit", is_flag=True, help="Start it again after a reboot, where the target can (local: systemd)."
 )
+@click.option("-v", "--verbose", is_flag=True, help="Print how long each phase and each change took.")
 @artifact_option
 @all_option
 @allow_breaking_option
@@ -58,6 +59,7 @@ def deploy(
     yes: bool,
     wait: float,
     install_unit: bool,
+    verbose: bool,
 ) -> None:
     """Build, deploy and verify.
 
@@ -85,7 +87,7 @@ def deploy(
     if every:
         many.show(found, common=common, command="deploy", key="deployments", row=_row, header=_HEADER)
     else:
-        show(reports, common=common, command="deploy")
+        show(reports, common=common, command="deploy", verbose=verbose)
 
 
 _HEADER: Final = ("target", "stage", "result", "release", "version", "endpoint")
@@ -96,7 +98,7 @@ def _row(report: DeployReport) -> tuple[object, ...]:
     return report.target, report.stage, done, report.release, report.version, address(report.endpoint)
 
 
-def show(reports: Sequence[DeployReport], *, common: Common, command: str) -> None:
+def show(reports: Sequence[DeployReport], *, common: Common, command: str, verbose: bool = False) -> None:
     """Print what a deploy or a rollback left."""
     if common.as_json:
         output.document(command, deployments=reports)
@@ -115,6 +117,8 @@ def show(reports: Sequence[DeployReport], *, common: Common, command: str) -> No
             output.data(f"  not verified: {'; '.join(report.unverified)}")
         for note in report.notes:
             output.data(f"  note: {note}")
+        for name, seconds in report.seconds.items() if verbose else ():
+            output.data(f"  {seconds:7.2f} s  {name}")
 
 
 def address(endpoint: Mapping[str, Any] | None) -> str:
