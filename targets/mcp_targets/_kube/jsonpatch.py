@@ -53,7 +53,7 @@ def _carried_out(document: Any, operation: Mapping[str, Any]) -> Any:
             if not _same(found, wanted):
                 raise PatchError(
                     f"the test of {operation['path']} fails: it is not what the patch was written for",
-                    "look at what mcp-pack build writes, and mend the patch",
+                    "look at what mcp-pack build writes without it, and mend the patch",
                 )
             return document
         case other:
@@ -126,4 +126,4 @@ def _same(one: Any, other: Any) -> bool:
 
 def _nothing(path: tuple[str, ...]) -> PatchError:
     text = "/".join(("", *(part.replace("~", "~0").replace("/", "~1") for part in path)))
-    return PatchError(f"there is no {text}", "look at what mcp-pack build writes, and mend the path")
+    return PatchError(f"there is no {text}", "look at what mcp-pack build writes without it, and mend the path")

@@ -27,6 +27,7 @@ def problems(manifest: Manifest, site: Site, *, fetch: str) -> Iterator[Problem]
     yield from _services(manifest)
     yield from _scale(manifest)
     yield from _ports(manifest)
+    yield from _events(manifest)
     if site.create_namespace and (site.namespace in _KUBERNETES_OWN or site.namespace.startswith("kube-")):
         yield Problem(
             f"the namespace {site.namespace} is not made for one tool, and would be put under rules of its own",
@@ -95,6 +96,17 @@ def _ports(manifest: Manifest) -> Iterator[Problem]:
             Place(str(manifest.path), key="serve.metrics.port"),
             expected=f"a port other than {PORT} and {SERVICE_PORT}",
             found=str(metrics.port),
+        )
+
+
+def _events(manifest: Manifest) -> Iterator[Problem]:
+    """An address that only a secret holds: no policy can be made for it."""
+    scheme, _, name = (manifest.serve.events or "").partition(":")
+    if scheme == "env" and name in manifest.secrets and not manifest.permissions.egress:
+        yield Problem(
+            f"the network policy cannot open the way to the Redis whose address is in the secret {name}",
+            "name its network and port under [[permissions.egress]]",
+            Place(str(manifest.path), key="serve.events"),
         )
 
 

@@ -39,6 +39,7 @@ def test_what_is_right_has_no_problem(tmp_path: Path, name: str) -> None:
         (f'{INGRESS}gateway = "a/b"\n', "target.kubernetes.gateway", "by a class or by a gateway"),
         (f'{REGISTRY}class = "nginx"\n', "target.kubernetes.class", "there is none"),
         (f'{REGISTRY}path = "/a"\n', "target.kubernetes.path", "there is none"),
+        (f'{REGISTRY}cluster = "dev"\n', "target.kubernetes.cluster", "that images are loaded into"),
         (f'{REGISTRY}tls = "cert"\n', "target.kubernetes.tls", "there is none"),
         (f'{REGISTRY}issuer = "ca"\n', "target.kubernetes.issuer", "there is none"),
         (f'{INGRESS}https = false\ntls = "cert"\n', "target.kubernetes.https", "told not to use it"),
@@ -56,6 +57,7 @@ def test_what_is_right_has_no_problem(tmp_path: Path, name: str) -> None:
         (f'{REGISTRY}[services.db]\nexternal = "[::1]:1"\n', "services.db.external", "the Pod itself"),
         (f"{REGISTRY}[scale]\nmin = 0\nmax = 2\n", "scale.min", "nothing would start the first copy"),
         (f"{REGISTRY}[serve.metrics]\nport = 8000\n", "serve.metrics.port", "where the tool itself is"),
+        (f'{REGISTRY}[secrets.R]\n[serve]\nevents = "env:R"\n', "serve.events", "cannot open the way to the Redis"),
         (f"{REGISTRY}[serve.metrics]\nport = 80\n", "serve.metrics.port", "where the tool itself is"),
     ],
 )
@@ -74,6 +76,7 @@ def test_what_is_wrong_is_told_with_its_key(tmp_path: Path, text: str, key: str,
         f'{REGISTRY}[services.db]\nexternal = "localhost:1"\nimage = "redis"\nports = [6379]\n',
         f'{REGISTRY}context = "a"\n[pin]\nkube_context = "a"\n',
         '[target.kubernetes]\nload = "k3s"\n',
+        f'{REGISTRY}[secrets.R]\n[serve]\nevents = "env:R"\n[[permissions.egress]]\ncidr = "10.0.0.0/8"\n',
     ],
 )
 def test_what_looks_alike_and_is_right_is_taken(tmp_path: Path, text: str) -> None:
