@@ -13,7 +13,7 @@ from tests import real_parts
 from tests.lambda_.asking import HELLO, event, legacy, modern, result
 from tests.lambda_.conftest import Task
 from tests.lambda_.emulator import Emulated, emulated
-from tests.pipeline.projects import project
+from tests.pipeline.projects import MANIFEST, project
 from tests.serve.process import LEGACY
 
 CODE = '''
@@ -90,6 +90,21 @@ def running(
     env = {"MCP_TOOL_CONFIG_DATA": json.dumps(CONFIG)}
     with emulated(real_parts.lambda_emulator(), files, real_parts.python(minor), minor, log, env) as function:
         yield Running(function, files, minor)
+
+
+@pytest.mark.real("lambda-emulator", "python3.13")
+def test_a_start_that_fails_is_told_in_one_line_and_to_whoever_invokes(task: Task, tmp_path: Path) -> None:
+    manifest = f'{MANIFEST}\n[secrets.TOKEN]\ndescription = "A token"\n'
+    files = task(project(tmp_path / "loud", manifest=manifest), "3.13")
+    root, python = real_parts.lambda_emulator(), real_parts.python("3.13")
+    with emulated(root, files, python, "3.13", tmp_path / "log") as function:
+        answer = function.invoke(modern("server/discover", {}))
+        lines = [line for line in function.lines() if line.get("level") == "error"]
+    assert answer.failed
+    assert answer.document["errorType"] == "Runtime.StartProblem"
+    assert "TOKEN" in answer.document["errorMessage"]
+    assert "required secrets have no value: TOKEN" in lines[0]["msg"]
+    assert "Traceback" not in (tmp_path / "log").read_text()
 
 
 class TestBothEras:
