@@ -52,7 +52,7 @@ class Amazon:
 
     def writes(self) -> list[str]:
         """Those of ``asked`` that change something."""
-        reads = re.compile(r" (Get|List|Describe|BatchGet|BatchCheck)|^(GET|HEAD) ")
+        reads = re.compile(r" (Get|List|Describe|BatchGet|BatchCheck|GET |HEAD )")
         return [one for one in self.asked if not reads.search(one)]
 
     def eks(self, method: str, path: str, query: Mapping[str, list[str]], body: bytes) -> tuple[int, Any]:

@@ -41,7 +41,7 @@ def examined(manifest: Manifest, options: Options) -> Examination:
     api = Api(reaching(aws, place.cluster))
     cluster = examined_cluster(api, options.namespace)
     beside = _beside(api) if cluster.findings[0].state == "ok" else iter(())
-    return Examination((who, *_allowed(aws))).and_then(grant).and_then(cluster).and_then(Examination(tuple(beside)))
+    return Examination((who, *allowed(aws))).and_then(grant).and_then(cluster).and_then(Examination(tuple(beside)))
 
 
 def _policy(partition: str, region: str, account: str) -> Grant:
@@ -59,7 +59,7 @@ def _caller(aws: Aws) -> Finding:
     return Finding("AWS credentials", "ok", f"{caller.arn} of account {caller.account}", need)
 
 
-def _allowed(aws: Aws) -> Iterator[Finding]:
+def allowed(aws: Aws) -> Iterator[Finding]:
     """What AWS says that we may do; it says so to those alone who may ask."""
     name, need = "rights in AWS", "every deploy"
     try:
@@ -67,7 +67,7 @@ def _allowed(aws: Aws) -> Iterator[Finding]:
             found = (
                 aws.client("iam")
                 .get_paginator("simulate_principal_policy")
-                .paginate(PolicySourceArn=_principal(aws.caller.arn), ActionNames=list(actions(NEEDED)))
+                .paginate(PolicySourceArn=principal(aws.caller.arn), ActionNames=list(actions(NEEDED)))
             )
             results: list[Any] = [one for page in found for one in page["EvaluationResults"]]
     except PackError as error:
@@ -85,7 +85,7 @@ def _allowed(aws: Aws) -> Iterator[Finding]:
         yield Finding(f"right to {action}", state, "not allowed", why, "have the IAM policy below attached to you")
 
 
-def _principal(arn: str) -> str:
+def principal(arn: str) -> str:
     """Whose policies count for a session: its role's (a role with a path is not to be found by its session)."""
     if _ROLES not in arn:
         return arn

@@ -99,7 +99,7 @@ class Options(Section):
     secret_store: Annotated[str, StringConstraints(max_length=300, pattern=_STORE)] | None = Field(
         None,
         description="Store of the External Secrets Operator, for secrets of aws-sm: and aws-ssm:: NAME or "
-        "SecretStore/NAME; they are read at deploy where unset",
+        "SecretStore/NAME",
     )
     architectures: Annotated[Many[Literal["amd64", "arm64"]], Field(min_length=1)] = Field(
         ("amd64",), description="Processors that the image is made for"
@@ -108,7 +108,7 @@ class Options(Section):
         None, description="Image that the tool's layers stand on; python:MINOR-slim where unset"
     )
     service_monitor: bool = Field(
-        default=False, description="Whether the Prometheus Operator is told of [serve.metrics]"
+        default=True, description="Whether the Prometheus Operator, where there is one, is told of [serve.metrics]"
     )
     storage_class: ObjectName | None = Field(None, description="StorageClass of the services' volumes")
     start_timeout: Duration = Field(60.0, description="Longest that a Pod may take to become ready")
