@@ -13,80 +13,12 @@ from typing import Any
 
 import pytest
 
-from mcp_packager.testing import Pack
 from tests.cluster.cluster import Cluster
+from tests.cluster.troubled import Tool
 
 pytestmark = [pytest.mark.real("cluster", "base-image"), pytest.mark.timeout(300)]
 
-MANIFEST = """\
-[tool]
-name = "{name}"
-version = "{version}"
-entrypoint = "trouble"
-
-[target.kubernetes]
-registry = "{registry}/team"
-namespace = "{namespace}"
-start_timeout = "20s"
-{options}
-
-[scale]
-min = 1
-max = 1
-{more}
-"""
-CODE = '''\
-from mcp_tool import tool
-
-
-@tool
-def version() -> str:
-    """Tell the version."""
-    return "{version}"
-'''
 SECONDS = 90.0
-
-
-class Tool:
-    """A small tool project with a namespace of its own."""
-
-    def __init__(self, cluster: Cluster, folder: Path, namespace: str) -> None:
-        self.cluster, self.folder, self.namespace = cluster, folder, namespace
-        self.pack = Pack(folder, "kubernetes", {"MCP_PACK_HOME": str(folder.parent / "home")})
-
-    def write(self, version: str, options: str = "", more: str = "", code: str = CODE) -> None:
-        """Write the project as of a version; ``options`` of the target, ``more`` at the end of the manifest."""
-        self.folder.mkdir(exist_ok=True)
-        manifest = MANIFEST.format(
-            name="trouble",
-            version=version,
-            registry=self.cluster.registry,
-            namespace=self.namespace,
-            options=options,
-            more=more,
-        )
-        (self.folder / "mcp-tool.toml").write_text(manifest)
-        (self.folder / "trouble.py").write_text(code.replace("{version}", version))
-
-    def asks(self) -> str:
-        """What the deployed tool says its version is."""
-        answer: str = self.pack.run("invoke", "version").document["invoke"]["result"]["structuredContent"]["result"]
-        return answer
-
-    def fails(self, *codes: int) -> str:
-        """What a deploy says that does not succeed."""
-        return self.pack.run("deploy", "--yes", expect=codes or (3,)).told
-
-    def objects(self, kinds: str) -> list[dict[str, Any]]:
-        """Objects of the namespace that are not on their way out."""
-        found: list[dict[str, Any]] = self.cluster.get(kinds, "-n", self.namespace)["items"]
-        return [each for each in found if "deletionTimestamp" not in each["metadata"]]
-
-    def make_namespace(self, *objects: dict[str, Any]) -> None:
-        """Make the namespace and what is to be in it before anybody deploys; the namespace is nobody's tool's."""
-        self.cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}})
-        if objects:
-            self.cluster.apply(*objects)
 
 
 @pytest.fixture
@@ -170,6 +102,8 @@ def test_a_quota_that_leaves_no_room(tool: Tool) -> None:
     tool.write("1.0.0")
     told = tool.fails()
     assert "exceeded quota: small" in told
+    labels = tool.cluster.get("namespace", tool.namespace)["metadata"]["labels"]
+    assert labels == {"kubernetes.io/metadata.name": tool.namespace}, "what is not ours stays as it is"
     assert "nothing is left of this attempt" in told
 
 
