@@ -1,7 +1,7 @@
 """A Helm chart of the same objects that a deploy makes; with its default values it gives exactly the plain manifests.
 
-What Helm does otherwise: the namespace is the release's and no object of the chart, and the key that copies share is
-made by a hook where it is missing. https://helm.sh/docs/topics/charts/
+What Helm does otherwise: the namespace is the release's, what stands in no namespace is no part of the chart, and the
+key that copies share is made by a hook where it is missing. https://helm.sh/docs/topics/charts/
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ def _templates(request: DesiredInput, site: Site, holes: Holes) -> Iterator[Obje
     names = Names(request.identity)
     named = names.of("config", digest(config_document(request, replace(marked, probed=False)))[:12])
     for item in plain_objects(request, marked):
-        if item["kind"] == "Namespace":
-            continue
+        if "namespace" not in item["metadata"]:
+            continue  # other tools may share it, and Helm lets one release alone have it
         yield _opened(_renamed(item, named, holes.text(_CONFIG)), names, holes)
     if not scales(request.manifest):
         yield _opened(autoscaler(request.manifest, names, marked), names, holes)

@@ -103,7 +103,9 @@ def _objects(request: DesiredInput, site: Site) -> Iterator[Object]:
         yield beside.address(manifest, names, site, name)
         yield beside.stateful_set(manifest, names, site, name)
     yield service(names, site, config["metrics"])
-    yield from site.extra
+    for item in site.extra:
+        where = {"namespace": site.namespace} if "namespace" in item["metadata"] else {}
+        yield {**item, "metadata": {**item["metadata"], **where}}
     yield from routes(names, site)
     yield deployment(request, site, config, settings)
     if scales(manifest):

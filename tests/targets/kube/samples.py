@@ -14,6 +14,8 @@ from mcp_packager.target import Artifact, DesiredInput, Resource, base_config, i
 from mcp_targets._kube.plain import plain_objects
 from mcp_targets._kube.render import resources
 from mcp_targets._kube.site import Object, Site
+from mcp_targets.eks import target as eks
+from mcp_targets.eks.render import site as eks_site
 from mcp_targets.kubernetes import target
 from mcp_targets.kubernetes.options import Options
 from mcp_targets.kubernetes.render import site
@@ -160,6 +162,32 @@ SAMPLES: Final[Mapping[str, str]] = MappingProxyType(
     {"smallest": SMALLEST, "everything": EVERYTHING, "gateway": GATEWAY}
 )
 
+_EKS: Final = """
+[tool]
+name = "shop"
+entrypoint = "shop"
+
+[serve.metrics]
+
+[[permissions.aws]]
+actions = ["s3:GetObject"]
+resources = ["arn:aws:s3:::prices/*"]
+
+[target.eks]
+cluster = "main"
+region = "eu-central-1"
+account = "123456789012"
+host = "tools.example.com"
+"""
+
+ON_EKS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "eks-group": f'{_EKS}group = "tools"\nshared_host = true\nidentity = "irsa"\n',
+        "eks-gateway": f'{_EKS}gateway = "infra/shared"\ntarget_type = "instance"\n',
+    }
+)
+"""What the other target of Kubernetes adds, for what is shared by both."""
+
 
 @dataclass(frozen=True)
 class Made:
@@ -212,3 +240,17 @@ def made(folder: Path, text: str, stage: str = "default") -> Made:
     config = base_config(manifest, "kubernetes", target.exposure(manifest, options))
     request = DesiredInput(manifest, options, identity_of(manifest), artifact, config)
     return Made(manifest, request, site(manifest, options, artifact))
+
+
+def made_on_eks(folder: Path, text: str) -> Made:
+    """What the target ``eks`` makes of a manifest."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "mcp-tool.toml").write_text(text, encoding="utf-8")
+    manifest = load(folder, options={"eks": eks.about.options})
+    options, tool = manifest.targets["eks"], manifest.tool
+    artifact = Artifact(
+        "eks", "image", tool.name, tool.version, DIGEST, 1, "c" * 64, facts={"reference": f"shop:{TAG}"}
+    )
+    config = base_config(manifest, "eks", eks.exposure(manifest, options))
+    request = DesiredInput(manifest, options, identity_of(manifest), artifact, config)
+    return Made(manifest, request, eks_site(manifest, options, artifact))
