@@ -65,7 +65,15 @@ class Stores:
                 return 200, {"SecretValues": [said for _, code, said in found if code == 200], "Errors": errors}
             case "GetParameters" if len(question["Names"]) <= 10 and question["WithDecryption"] is True:
                 names = question["Names"]
-                there = [{"Name": name, "Value": self.parameters[name]} for name in names if name in self.parameters]
+                there = [
+                    {
+                        "Name": name.partition(":")[0],
+                        "Selector": "".join(name.partition(":")[1:]) or None,
+                        "Value": value,
+                    }
+                    for name in names
+                    if (value := self.parameters.get(name)) is not None
+                ]
                 missing = [name for name in names if name not in self.parameters]
                 return 200, {"Parameters": there, "InvalidParameters": missing}
         return 400, {"__type": "com.amazonaws#ValidationException", "message": "no"}

@@ -57,6 +57,22 @@ def test_as_many_as_aws_takes_at_once(held: Stores) -> None:
     assert sorted(held.asked) == ["BatchGetSecretValue", "GetParameters", "GetParameters", "GetSecretValue"]
 
 
+def test_one_version_of_a_parameter(held: Stores) -> None:
+    held.parameters |= {"/a/b": "new", "/a/b:3": "old"}
+    references = [_of(aws_ssm="/a/b:3"), _of(aws_ssm="/a/b")]
+    store.fetch(references)
+    assert [reference.read() for reference in references] == ["old", "new"]
+
+
+def test_what_need_not_be_there_may_be_away(held: Stores) -> None:
+    held.secrets["closed"] = None
+    away = [_of(aws_sm="gone"), _of(aws_ssm="/gone")]
+    store.fetch(away, away)
+    assert [reference.read() for reference in away] == [None, None]
+    with pytest.raises(StartProblem, match="closed: AccessDeniedException"):
+        store.fetch([_of(aws_sm="closed")], [_of(aws_sm="closed")])
+
+
 @pytest.mark.parametrize("ending", ["", "-AbCdEf"])
 def test_a_secret_by_its_arn(held: Stores, ending: str) -> None:
     held.secrets |= {"one": "1", "two": "2"}

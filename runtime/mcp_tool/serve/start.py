@@ -220,11 +220,13 @@ def prepare(request: Request, given: "Config | None" = None) -> Prepared:
     beside = request.bundle / "config.json"
     config = given or configuration.load(request.config or (beside if beside.is_file() else None))
     log.configure(config.log.level)
+    tool = _read_json(request.bundle / "tool.json", "the bundle", "build it again, or name another with --bundle")
     if remote := config.remote():
         from mcp_tool.serve.aws import store
 
-        store.fetch(remote)
-    tool = _read_json(request.bundle / "tool.json", "the bundle", "build it again, or name another with --bundle")
+        declared = tool.get("secrets") or {}
+        optional = [config.secret(name) for name, one in declared.items() if not one.get("required", True)]
+        store.fetch(remote, [reference for reference in optional if reference.is_remote])
     if request.transport == "stdio":
         log.keep(config.log, tool["name"], config.stage)
     # Before the author's code could look for the keys. Whoever starts a server on stdio is its one caller.

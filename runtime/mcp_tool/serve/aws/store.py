@@ -12,7 +12,7 @@ environment variables"); `AWS_ENDPOINT_URL_SECRETS_MANAGER` and `AWS_ENDPOINT_UR
 import json
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,6 +32,9 @@ _SECRETS: Final = 20
 _PARAMETERS: Final = 10
 """How many are read at once (API references of BatchGetSecretValue and GetParameters)."""
 
+_NOT_FOUND: Final = "not found"
+_AWAY: Final = frozenset({_NOT_FOUND, "ResourceNotFoundException"})
+
 _VALUES: dict[str, str] = {}
 
 
@@ -46,8 +49,12 @@ def value(reference: "SecretRef") -> str | None:
     return _VALUES[str(reference)] or None
 
 
-def fetch(references: Iterable["SecretRef"]) -> None:
+def fetch(references: Iterable["SecretRef"], optional: Collection["SecretRef"] = ()) -> None:
     """Read all of these, also those that were read before.
+
+    Args:
+        references: What to read.
+        optional: Those of them that need not be there; their value is then empty.
 
     Raises:
         StartProblem: Some cannot be read; all of them are named, no value is.
@@ -64,6 +71,11 @@ def fetch(references: Iterable["SecretRef"]) -> None:
         texts |= {f"aws-ssm:{name}": text for name, text in found.items()}
     for reference in wanted:
         _keep(reference, texts, faults)
+    for reference in optional:
+        name = reference.aws_ssm or _secret_id(reference.aws_sm or "")[0]
+        if faults.get(name) in _AWAY:
+            del faults[name]
+            _VALUES[str(reference)] = ""
     if faults:
         raise StartProblem(
             f"secrets cannot be read: {'; '.join(f'{name}: {why}' for name, why in sorted(faults.items()))}",
@@ -121,17 +133,19 @@ def _secrets(names: Sequence[str], faults: dict[str, str]) -> dict[str, str]:
         if match is not None and isinstance(match.get("SecretString"), str):
             texts[name] = match["SecretString"]
         else:
-            faults.setdefault(name, "not found, or no text")
+            faults.setdefault(name, "it holds no text")
     return texts
 
 
 def _parameters(names: Sequence[str], faults: dict[str, str]) -> dict[str, str]:
     service = _Service("ssm", "AmazonSSM", "AWS_ENDPOINT_URL_SSM")
     answer = service.ask("GetParameters", {"Names": list(names), "WithDecryption": True}, names, faults)
-    texts = {entry["Name"]: entry["Value"] for entry in answer.get("Parameters") or ()}
+    # Who asks for one version of a parameter, as NAME:VERSION, is answered with the two apart.
+    found = answer.get("Parameters") or ()
+    texts = {f"{entry['Name']}{entry.get('Selector') or ''}": entry["Value"] for entry in found}
     for name in names:
         if name not in texts:
-            faults.setdefault(name, "not found")
+            faults.setdefault(name, _NOT_FOUND)
     return texts
 
 

@@ -1,0 +1,112 @@
+"""What Lambda does not take, told before anything is built or sent. Each limit is of the Lambda developer guide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from mcp_packager.errors import Place, Problem
+from mcp_targets.aws_lambda.options import RETENTIONS, Options
+from mcp_targets.aws_lambda.place import unplaced
+from mcp_targets.aws_lambda.settings import LONGEST, MOST_BODY, timeout
+
+if TYPE_CHECKING:
+    from mcp_packager.manifest import Manifest
+
+_MIB: Final = 2**20
+_MEMORY: Final = (128, 10_240)
+_STORAGE: Final = (512, 10_240)
+_READ: Final = frozenset({"env", "file", "aws-sm", "aws-ssm"})
+
+
+def problems(manifest: Manifest, options: Options) -> Iterator[Problem]:
+    """Everything at once."""
+    yield from unplaced(manifest, options)
+    yield from _sizes(manifest, options)
+    yield from _times(manifest, options)
+    yield from _secrets(manifest)
+    yield from _snapshots(manifest, options)
+
+
+def _sizes(manifest: Manifest, options: Options) -> Iterator[Problem]:
+    for key, bytes_, (low, high) in (
+        ("memory", options.memory, _MEMORY),
+        ("storage", options.storage, _STORAGE),
+    ):
+        if bytes_ % _MIB or not low <= bytes_ // _MIB <= high:
+            yield _problem(
+                manifest,
+                key,
+                f"a function cannot have that much {key}",
+                f'say for example {key} = "{max(low, 512)}Mi"',
+                expected=f"whole Mi between {low}Mi and {high}Mi",
+                found=f"{bytes_ / _MIB:g}Mi",
+            )
+    if manifest.serve.max_body > MOST_BODY and "serve.max_body" in manifest.written:
+        yield Problem(
+            "Lambda takes no request that large",
+            "let max_body be 6Mi or less in the stage that is deployed there",
+            Place(str(manifest.path), key="serve.max_body"),
+            expected=f"{MOST_BODY} bytes at most",
+            found=f"{manifest.serve.max_body} bytes",
+        )
+    if options.retention not in RETENTIONS:
+        days = ", ".join(map(str, RETENTIONS))
+        yield _problem(
+            manifest, "retention", "CloudWatch Logs cannot keep lines for that many days", "choose one", expected=days
+        )
+
+
+def _times(manifest: Manifest, options: Options) -> Iterator[Problem]:
+    if manifest.serve.timeout > LONGEST:
+        yield Problem(
+            "Lambda ends every invocation after 900 s",
+            "let a call take less: timeout under [serve] of the stage that is deployed there",
+            Place(str(manifest.path), key="serve.timeout"),
+            expected="900 s at most",
+            found=f"{manifest.serve.timeout:g} s",
+        )
+    elif timeout(manifest, options) > LONGEST or timeout(manifest, options) < manifest.serve.timeout:
+        yield _problem(
+            manifest,
+            "timeout",
+            "the function's time and that of a call do not fit together",
+            "leave timeout away: it is 5 s more than that of [serve]",
+            expected=f"between {manifest.serve.timeout:g} s and 900 s",
+            found=f"{timeout(manifest, options)} s",
+        )
+
+
+def _secrets(manifest: Manifest) -> Iterator[Problem]:
+    for name, secret in manifest.secrets.items():
+        scheme, _ = secret.source(name)
+        if scheme not in _READ:
+            yield Problem(
+                f"a function cannot read the secret {name} from {scheme}",
+                'use from = "aws-sm:ID", "aws-ssm:NAME", "env:NAME" or "file:PATH" in the stage that is deployed there',
+                Place(str(manifest.path), key=f"secrets.{name}.from"),
+            )
+
+
+def _snapshots(manifest: Manifest, options: Options) -> Iterator[Problem]:
+    if not options.snap_start:
+        return
+    reasons = {
+        "package": options.package == "image",
+        "storage": options.storage > _STORAGE[0] * _MIB,
+        "concurrency": options.concurrency.provisioned is not None,
+    }
+    for key, stands_against in reasons.items():
+        if stands_against:
+            yield _problem(
+                manifest,
+                key,
+                f"a function that starts from a snapshot cannot have this {key}",
+                f"leave {key} away, or snap_start",
+            )
+
+
+def _problem(
+    manifest: Manifest, key: str, what: str, fix: str, *, expected: str | None = None, found: str | None = None
+) -> Problem:
+    return Problem(what, fix, Place(str(manifest.path), key=f"target.lambda.{key}"), expected=expected, found=found)

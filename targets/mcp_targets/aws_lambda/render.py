@@ -1,0 +1,242 @@
+"""What should be in the account, as resources. Pure: from data to data.
+
+Fields that AWS is sent are spelled as its API spells them, which is also how CloudFormation does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from mcp_packager.target import (
+    DesiredInput,
+    Identity,
+    Key,
+    Lifetime,
+    Phase,
+    Ref,
+    Resource,
+    Value,
+    auth_mode,
+    digest,
+    key_resources,
+    keys_of,
+    secret_resources,
+)
+from mcp_targets._aws import documents, iam
+from mcp_targets.aws_lambda.options import Options
+from mcp_targets.aws_lambda.package import HANDLER, WRAPPER
+from mcp_targets.aws_lambda.place import Where, function_name, log_group_name, parameters, where
+from mcp_targets.aws_lambda.settings import KEPT, NAMESPACE, config_document, timeout
+
+if TYPE_CHECKING:
+    from mcp_packager.manifest import Manifest
+
+LOG_GROUP: Final = "log-group"
+FUNCTION: Final = "function"
+VERSION: Final = "version"
+ALIAS: Final = "alias"
+URL: Final = "url"
+PERMISSION: Final = "permission"
+RESERVED: Final = "reserved-concurrency"
+PROVISIONED: Final = "provisioned-concurrency"
+ALARM: Final = "alarm"
+
+LIVE: Final = "live"
+"""The alias that clients reach."""
+
+_MIB: Final = 2**20
+_PERIOD: Final = 60
+_SERVICE: Final = "lambda.amazonaws.com"
+_NETWORK_ACTIONS: Final = (
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:UnassignPrivateIpAddresses",
+)
+"""What a function in a network needs (Lambda developer guide, "Giving Lambda functions access to a VPC")."""
+
+
+def resources(request: DesiredInput, options: Options) -> tuple[Resource, ...]:
+    """Everything one deployment is made of.
+
+    Raises:
+        UserError: account or region are not known.
+    """
+    manifest, identity, place = request.manifest, request.identity, where(request.manifest, options)
+    role, policy = _role(request, options, place)
+    group = Resource(LOG_GROUP, log_group_name(identity), {"retentionInDays": options.retention})
+    secrets = secret_resources(manifest, names=kept(manifest))
+    keys = key_resources(request.config)
+    fields = _function(request, options, role, group)
+    needs = (policy.key, *(one.key for one in (*secrets, *keys)))
+    function = Resource(FUNCTION, function_name(identity), fields, needs, phase=Phase.CANDIDATE)
+    # Named by all that makes it: the same again is the version that is there.
+    version = Resource(
+        VERSION,
+        digest({**fields, "role": role.name})[:16],
+        {"FunctionName": function.name, "made_of": {"code": fields["code"], "config": fields["config"]}},
+        (function.key,),
+        phase=Phase.CANDIDATE,
+        lifetime=Lifetime.RELEASE,
+    )
+    return (
+        role,
+        policy,
+        group,
+        *secrets,
+        *keys,
+        function,
+        version,
+        *_reachable(request, options, place, function, version),
+        *_bounds(options, function),
+        *(_alarms(identity, function) if options.strategy == "canary" else ()),
+    )
+
+
+def kept(manifest: Manifest) -> tuple[str, ...]:
+    """The secrets whose values the deploy reads and keeps."""
+    return tuple(name for name, secret in sorted(manifest.secrets.items()) if secret.source(name)[0] in KEPT)
+
+
+def permitted(request: DesiredInput, options: Options, place: Where) -> list[documents.Document]:
+    """What the function may do: write to its own log, read its own secrets, and what the manifest declares."""
+    manifest, identity = request.manifest, request.identity
+    group = place.arn("logs", f"log-group:{log_group_name(identity)}")
+    statements: list[documents.Document] = [
+        {
+            "Effect": "Allow",
+            "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+            "Resource": [f"{group}:*"],
+        },
+        *_reading(request, place),
+        *documents.statements_of(manifest.permissions.aws),
+    ]
+    if options.vpc is not None:
+        statements.append({"Effect": "Allow", "Action": list(_NETWORK_ACTIONS), "Resource": ["*"]})
+    if options.dead_letters is not None:
+        action = "sns:Publish" if ":sns:" in options.dead_letters else "sqs:SendMessage"
+        statements.append({"Effect": "Allow", "Action": [action], "Resource": [options.dead_letters]})
+    return statements
+
+
+def _reading(request: DesiredInput, place: Where) -> list[documents.Document]:
+    manifest, identity = request.manifest, request.identity
+    sources = [secret.source(name) for name, secret in manifest.secrets.items()]
+    secrets = {rest.partition("#")[0] for scheme, rest in sources if scheme == "aws-sm"}
+    own = [("aws-ssm", f"{parameters(identity)}/{key.kind}s/{key.name}") for key in keys_of(request.config)]
+    own += [("aws-ssm", f"{parameters(identity)}/secrets/{name}") for name in kept(manifest)]
+    account = {"partition": place.partition, "region": place.region, "account": place.account}
+    # The runtime reads many at once; that is another right than reading one.
+    made = [
+        {**one, "Action": ["ssm:GetParameters"]} if one["Action"] == ["ssm:GetParameter"] else one
+        for one in documents.reading((*sources, *own), **account)
+    ]
+    if len(secrets) > 1:
+        made.append({"Effect": "Allow", "Action": ["secretsmanager:BatchGetSecretValue"], "Resource": ["*"]})
+    return made
+
+
+def _role(request: DesiredInput, options: Options, place: Where) -> tuple[Resource, Resource]:
+    name = iam.role_name(request.identity)
+    fields = {"trust": documents.service_trust(_SERVICE), "boundary": options.boundary}
+    role = Resource(iam.ROLE_KIND, name, fields)
+    document = documents.policy(permitted(request, options, place))
+    return role, Resource(iam.POLICY_KIND, digest(document)[:16], {"role": name, "document": document}, (role.key,))
+
+
+def _function(request: DesiredInput, options: Options, role: Resource, group: Resource) -> dict[str, Value]:
+    """How the function is wanted: `settings` as AWS is sent them, the config that goes into its variables, its code."""
+    manifest, facts = request.manifest, request.artifact.facts
+    settings: dict[str, Value] = {
+        "Role": Ref(role.key, "arn"),
+        "Runtime": facts["runtime"],
+        "Handler": HANDLER,
+        "Description": f"{request.identity}, deployed by mcp-pack"[:256],
+        "MemorySize": options.memory // _MIB,
+        "Timeout": timeout(manifest, options),
+        "EphemeralStorage": {"Size": options.storage // _MIB},
+        "LoggingConfig": {"LogFormat": "JSON", "LogGroup": group.name, "SystemLogLevel": "WARN"},
+        "SnapStart": {"ApplyOn": "PublishedVersions" if options.snap_start else "None"},
+        "VpcConfig": {
+            "SubnetIds": sorted(options.vpc.subnets) if options.vpc else [],
+            "SecurityGroupIds": sorted(options.vpc.security_groups) if options.vpc else [],
+        },
+        "DeadLetterConfig": {"TargetArn": options.dead_letters or ""},
+        "TracingConfig": {"Mode": "PassThrough"},
+    }
+    return {
+        "settings": settings,
+        "Architectures": [options.architecture],
+        "PackageType": "Zip",
+        "variables": {"AWS_LAMBDA_EXEC_WRAPPER": WRAPPER} if options.streaming else {},
+        "config": config_document(request),
+        "code": {"sha256": request.artifact.digest.removeprefix("sha256:"), "size": request.artifact.size},
+    }
+
+
+def _reachable(
+    request: DesiredInput, options: Options, place: Where, function: Resource, version: Resource
+) -> tuple[Resource, ...]:
+    """The alias, its URL, and the two rights that a URL needs (Lambda developer guide, "Control access to URLs")."""
+    public = auth_mode(request.config) != "iam"
+    auth = "NONE" if public else "AWS_IAM"
+    alias = Resource(
+        ALIAS,
+        LIVE,
+        {"FunctionName": function.name, "FunctionVersion": Ref(version.key, "number")},
+        (function.key,),
+        phase=Phase.SWITCH,
+    )
+    target = {"FunctionName": function.name, "Qualifier": LIVE}
+    invoke = "RESPONSE_STREAM" if options.streaming else "BUFFERED"
+    url = Resource(URL, LIVE, {**target, "AuthType": auth, "InvokeMode": invoke}, (alias.key,), phase=Phase.SWITCH)
+    who = {**target, "Principal": "*" if public else place.account}
+    rights = (
+        ("url", {"Action": "lambda:InvokeFunctionUrl", "FunctionUrlAuthType": auth}),
+        ("invoke", {"Action": "lambda:InvokeFunction", "InvokedViaFunctionUrl": True}),
+    )
+    made = [Resource(PERMISSION, name, {**who, **right}, (alias.key,), phase=Phase.SWITCH) for name, right in rights]
+    return (alias, url, *made)
+
+
+def _bounds(options: Options, function: Resource) -> tuple[Resource, ...]:
+    made = []
+    if (reserved := options.concurrency.reserved) is not None:
+        fields: dict[str, Value] = {"FunctionName": function.name, "ReservedConcurrentExecutions": reserved}
+        made.append(Resource(RESERVED, function.name, fields, (function.key,)))
+    if (provisioned := options.concurrency.provisioned) is not None:
+        fields = {
+            "FunctionName": function.name,
+            "Qualifier": LIVE,
+            "ProvisionedConcurrentExecutions": provisioned,
+        }
+        made.append(Resource(PROVISIONED, LIVE, fields, (Key(ALIAS, LIVE),), phase=Phase.SWITCH))
+    return tuple(made)
+
+
+def _alarms(identity: Identity, function: Resource) -> tuple[Resource, ...]:
+    """What a canary is watched by: calls that failed, as the runtime counts them, and invocations that did."""
+    common: dict[str, Any] = {
+        "Statistic": "Sum",
+        "Period": _PERIOD,
+        "EvaluationPeriods": 1,
+        "Threshold": 1,
+        "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+        "TreatMissingData": "notBreaching",
+    }
+    by_tool = [{"Name": "service", "Value": identity.tool}, {"Name": "stage", "Value": identity.stage}]
+    by_function = [{"Name": "FunctionName", "Value": function.name}]
+    return (
+        Resource(
+            ALARM,
+            f"{function.name}-calls",
+            {**common, "Namespace": NAMESPACE, "MetricName": "Errors", "Dimensions": by_tool},
+        ),
+        Resource(
+            ALARM,
+            f"{function.name}-invocations",
+            {**common, "Namespace": "AWS/Lambda", "MetricName": "Errors", "Dimensions": by_function},
+        ),
+    )

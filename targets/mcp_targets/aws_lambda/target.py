@@ -1,0 +1,60 @@
+"""The target ``lambda``: the tool as a function of AWS Lambda, behind its own URL."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from mcp_packager.errors import Problem
+from mcp_packager.interpreters import Interpreter
+from mcp_packager.manifest import Manifest
+from mcp_packager.platforms import Platform
+from mcp_packager.target import (
+    TARGET_API,
+    About,
+    Artifact,
+    BuildInput,
+    Capabilities,
+    DesiredInput,
+    Exposure,
+    Resource,
+)
+from mcp_targets.aws_lambda import building
+from mcp_targets.aws_lambda.judging import problems
+from mcp_targets.aws_lambda.options import Options
+from mcp_targets.aws_lambda.render import resources
+from mcp_targets.aws_lambda.support import SUPPORT
+
+ABOUT: Final = About(
+    name="lambda",
+    api=TARGET_API,
+    summary="a function of AWS Lambda, behind its own URL",
+    options=Options,
+    support=SUPPORT,
+    capabilities=Capabilities(candidate=True, weights=True),
+)
+
+
+class LambdaTarget:
+    """Runs the tool as a function. What reaches AWS is not here yet, so no entry point names it."""
+
+    about = ABOUT
+
+    def check(self, manifest: Manifest, options: Any) -> tuple[Problem, ...]:
+        """What Lambda does not take."""
+        return tuple(problems(manifest, options))
+
+    def exposure(self, manifest: Manifest, options: Any) -> Exposure:  # noqa: ARG002  # the protocol's signature
+        """Everybody, unless AWS asks who is calling, as it does where the manifest says nothing else."""
+        return Exposure.PLATFORM
+
+    def platforms(self, manifest: Manifest, options: Any) -> tuple[tuple[Platform, Interpreter], ...]:
+        """Amazon Linux 2023 on the function's processor, with a Python that Lambda has and that is at hand."""
+        return building.platforms(manifest, options)
+
+    def build(self, request: BuildInput) -> Artifact:
+        """Write the zip; nothing is asked of AWS."""
+        return building.build(request, ABOUT.name)
+
+    def desired(self, request: DesiredInput) -> tuple[Resource, ...]:
+        """Role, log, secrets, function, version, and how clients reach it."""
+        return resources(request, request.options)
