@@ -6,7 +6,6 @@ import json
 import os
 import re
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,6 @@ from tests.cluster.cluster import Cluster
 from tests.cluster.troubled import Tool
 
 pytestmark = [pytest.mark.real("cluster", "base-image"), pytest.mark.timeout(300)]
-
-SECONDS = 90.0
 
 
 @pytest.fixture
@@ -69,11 +66,9 @@ def test_a_secret_that_is_not_there(tool: Tool) -> None:
 
 def test_a_server_that_is_never_ready(tool: Tool) -> None:
     tool.write("1.0.0", more=patch("Deployment", f"{SERVER}/readinessProbe/httpGet/path", "/nothing"))
-    began = time.monotonic()
     told = tool.fails()
     assert "the candidate is not ready in time" in told
     assert "Readiness probe failed" in told
-    assert time.monotonic() - began < SECONDS
 
 
 def test_no_node_is_large_enough_and_that_is_said_at_once(tool: Tool) -> None:
@@ -133,7 +128,7 @@ def test_a_field_that_somebody_else_holds_is_named_with_its_owner(tool: Tool) ->
     tool.write("1.1.0", more=patch("Deployment", "/spec/minReadySeconds", 4, "add"))
     told = tool.fails(1)
     assert "spec.minReadySeconds belongs to other-team, and was never set by mcp-pack" in told
-    assert "clients get release 1 (version 1.0.0) as before" in told
+    assert "nothing was changed" in told
     assert tool.asks() == "1.0.0"
 
 

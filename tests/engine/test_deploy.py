@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from mcp_packager import engine
-from mcp_packager.errors import UserError
-from mcp_packager.target import Action, Key, Outcome, Phase
+from mcp_packager.errors import Problem, UserError, WorldError
+from mcp_packager.target import Action, Key, Outcome, Phase, Plan
 from tests.engine.fake import Cloud, FakeWorld, deploy, intent, plain, run, verify
 
 
@@ -182,3 +182,32 @@ def test_independent_resources_are_changed_side_by_side() -> None:
 
     engine.deploy(intent("1"), Meeting(cloud, plain), verify=verify(cloud), run=run(cloud, workers=4))
     assert cloud.serving() == "registry/till-1"
+
+
+class RehearsingWorld(FakeWorld):
+    """A world that is asked first, and says no to what it is told to."""
+
+    def __init__(self, cloud: Cloud, refused: str = "") -> None:
+        super().__init__(cloud)
+        self.refused = refused
+        self.rehearsed: list[str] = []
+
+    def rehearse(self, plan: Plan) -> tuple[str, ...]:
+        self.rehearsed = [str(change.key) for change in plan.changes]
+        if self.refused:
+            raise WorldError(Problem(f"{self.refused} is refused", "mend it"))
+        return ("the network could not be tried",)
+
+
+def test_a_world_that_can_be_asked_first_is_asked_before_the_first_change() -> None:
+    cloud = Cloud()
+    world = RehearsingWorld(cloud)
+    engine.deploy(intent("1"), world, verify=verify(cloud), run=run(cloud))
+    assert "service till" in world.rehearsed
+    before = cloud.state()
+    world = RehearsingWorld(cloud, "service till")
+    with pytest.raises(engine.Stopped, match="service till is refused") as caught:
+        engine.deploy(intent("2"), world, verify=verify(cloud), run=run(cloud))
+    assert "nothing was changed" in str(caught.value)
+    assert cloud.state() == before, "not even a failure is recorded"
+    assert [write for write in world.writes if "lock" not in write] == []

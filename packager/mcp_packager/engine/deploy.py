@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from mcp_packager.engine.apply import Executor
 from mcp_packager.engine.diff import diff
-from mcp_packager.engine.failure import Stopped, explain
+from mcp_packager.engine.failure import Stopped, explain, untouched
 from mcp_packager.engine.history import current_of, kept_keys, overdue, prune, record
 from mcp_packager.engine.lock import Guard, hold
 from mcp_packager.engine.run import Run
@@ -135,10 +135,15 @@ class _Deploy:
 
     def _rehearse(self, due: Plan) -> None:
         """Ask the world, where it can be asked, whether it would take all of it; a no leaves everything untouched."""
-        if isinstance(self._world, Rehearsed):
+        if not isinstance(self._world, Rehearsed):
+            return
+        try:
             with self._run.progress.stage("rehearse"):
-                for line in self._world.rehearse(due):
-                    self._run.progress.note(line)
+                lines = self._world.rehearse(due)
+        except PackError as cause:
+            raise Stopped(cause, untouched()) from cause
+        for line in lines:
+            self._run.progress.note(line)
 
     def _forward(self, due: Plan, executor: Executor) -> Verification:
         """Everything up to the point where clients are served by verified new code."""
@@ -148,6 +153,8 @@ class _Deploy:
         # A candidate may be there already, from a run that was killed before it could look at it.
         if due.switches and any(resource.phase is Phase.CANDIDATE for resource in self._intent.resources):
             verification = self._check(Phase.CANDIDATE, executor)
+            if verification.contract is not None:
+                self._intent = self._intent.showing(verification.contract)
         self._phase(Phase.SWITCH, due, executor)
         return verification.and_then(self._check(Phase.SWITCH, executor))
 

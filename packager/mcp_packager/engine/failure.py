@@ -17,6 +17,11 @@ class Stopped(PackError):  # noqa: N818 - an outcome that is told, named as it i
         self.exit_code = cause.exit_code  # type: ignore[misc]  # a class's constant, here the cause's
 
 
+def untouched() -> Problem:
+    """The closing record of an error that came before the first change."""
+    return Problem("nothing was changed", "mend the cause above and run the same command again")
+
+
 def explain(done: Sequence[Change], undone: Sequence[Change], state: str) -> Problem:
     """The closing record of an error: what happened up to the stop, and what holds now."""
     made = ", ".join(f"{change.action.value} {change.key}" for change in done) or "nothing"

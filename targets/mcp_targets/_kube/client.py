@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -64,13 +66,39 @@ def _configured(context: str | None, environ: Mapping[str, str]) -> Any:
                 "set KUBECONFIG to the file that says how your cluster is reached",
             )
         )
-    try:
-        config.load_kube_config(
-            os.pathsep.join(there), context=context, client_configuration=configuration, persist_config=False
+    shown = os.pathsep.join(there)
+    with _heard() as complaints:
+        try:
+            config.load_kube_config(shown, context=context, client_configuration=configuration, persist_config=False)
+        except Exception as error:  # of a file that is no kubeconfig, the library falls over whatever is in it
+            raise UserError(_unusable(shown, context, error)) from error
+    if complaints and not configuration.api_key:
+        raise UserError(
+            Problem(
+                f"the plugin that {shown} names for credentials does not work",
+                "make kubectl work with the same kubeconfig first",
+                found=complaints[0],
+            )
         )
-    except config.ConfigException as error:
-        raise UserError(_unusable(os.pathsep.join(there), context, error)) from error
     return configuration
+
+
+@contextmanager
+def _heard() -> Iterator[list[str]]:
+    """What the library has to say of a plugin that fails; it tells its log, and goes on without credentials."""
+    said: list[str] = []
+
+    class Ear(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            said.append(record.getMessage())
+
+    ear = Ear(logging.ERROR)
+    root = logging.getLogger()
+    root.addHandler(ear)
+    try:
+        yield said
+    finally:
+        root.removeHandler(ear)
 
 
 def _unusable(files: str, context: str | None, error: Exception) -> Problem:
