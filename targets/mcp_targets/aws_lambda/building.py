@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
 
 from mcp_packager.interpreters import Interpreter, find
@@ -16,6 +17,11 @@ PYTHONS: Final = ("3.12", "3.13", "3.14")
 """The runtimes that are not deprecated (Lambda developer guide, "Lambda runtimes")."""
 
 _FILE: Final = "function.zip"
+TEMPLATE: Final = "template.json"
+TERRAFORM: Final = "function.tf.json"
+TRUST: Final = "role-trust.json"
+RIGHTS: Final = "role-policy.json"
+"""What is written beside it: for CloudFormation, for Terraform, and the role's two documents."""
 _MACHINES: Final = {"arm64": "aarch64", "x86_64": "x86_64"}
 _SYSTEM: Final = "manylinux_2_34"
 """What wheels may ask of Amazon Linux 2023, on which all these runtimes stand."""
@@ -32,10 +38,10 @@ def platforms(manifest: Manifest, options: Options) -> tuple[tuple[Platform, Int
 
 
 def build(request: BuildInput, name: str) -> Artifact:
-    """Write the zip; nothing is asked of AWS.
+    """Write the zip, and beside it what deploys it without mcp-pack; nothing is asked of AWS.
 
     Raises:
-        UserError: the tool is larger than Lambda takes.
+        UserError: the tool or its settings are larger than Lambda takes.
     """
     ((platform, bundle),) = request.bundles.items()
     made = package(bundle, request.output / _FILE)
@@ -45,7 +51,7 @@ def build(request: BuildInput, name: str) -> Artifact:
         "unzipped": made.unzipped,
         "through_s3": made.size > MOST_DIRECT,
     }
-    return Artifact(
+    artifact = Artifact(
         target=name,
         kind=ZIP,
         tool=request.manifest.tool.name,
@@ -57,3 +63,21 @@ def build(request: BuildInput, name: str) -> Artifact:
         platform=str(platform),
         facts=facts,
     )
+    _write_beside(request, artifact, name)
+    return artifact
+
+
+def _write_beside(request: BuildInput, artifact: Artifact, name: str) -> None:
+    from mcp_targets.aws_lambda import cloudformation, terraform
+    from mcp_targets.aws_lambda.alone import alone
+    from mcp_targets.aws_lambda.place import where
+
+    made, region = alone(request, artifact, name), where(request.manifest, request.options).region
+    for file, document in (
+        (TEMPLATE, cloudformation.template(made, artifact, region)),
+        (TERRAFORM, terraform.configuration(made, artifact, region)),
+        (TRUST, made.role.fields["trust"]),
+        (RIGHTS, made.policy),
+    ):
+        text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+        (request.output / file).write_text(text, encoding="utf-8")

@@ -1,0 +1,149 @@
+"""The same as Terraform's JSON (https://developer.hashicorp.com/terraform/language/syntax/json). Pure.
+
+Names are those of the provider ``hashicorp/aws``, version 6.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any, Final
+
+from mcp_packager.target import Artifact
+from mcp_targets.aws_lambda.alone import Alone
+
+_FUNCTION: Final = "${aws_lambda_function.tool.function_name}"
+_ALIAS: Final = "${aws_lambda_alias.live.name}"
+
+
+def configuration(alone: Alone, artifact: Artifact, region: str) -> dict[str, Any]:
+    """``function.tf.json``, as JSON data; ``function.zip`` lies beside it."""
+    resource: dict[str, Any] = {
+        "random_password": {"state_key": {"length": 64, "special": False}},
+        "aws_secretsmanager_secret": {"state_key": {"name": _plain(alone.state_key)}},
+        "aws_secretsmanager_secret_version": {
+            "state_key": {
+                "secret_id": "${aws_secretsmanager_secret.state_key.id}",
+                "secret_string": "${random_password.state_key.result}",
+            }
+        },
+        "aws_iam_role": {"tool": _role(alone)},
+        "aws_iam_role_policy": {
+            "tool": {
+                "name": "tool",
+                "role": "${aws_iam_role.tool.id}",
+                "policy": _plain(json.dumps(alone.policy, sort_keys=True)),
+            }
+        },
+        "aws_cloudwatch_log_group": {
+            "tool": {
+                "name": _plain(alone.log_group.name),
+                "retention_in_days": alone.log_group.fields["retentionInDays"],
+            }
+        },
+        "aws_lambda_function": {"tool": _function(alone, artifact)},
+        "aws_lambda_alias": {
+            "live": {
+                "name": alone.alias.name,
+                "function_name": _FUNCTION,
+                "function_version": "${aws_lambda_function.tool.version}",
+            }
+        },
+        "aws_lambda_function_url": {
+            "live": {
+                "function_name": _FUNCTION,
+                "qualifier": _ALIAS,
+                "authorization_type": alone.url.fields["AuthType"],
+                "invoke_mode": alone.url.fields["InvokeMode"],
+            }
+        },
+        "aws_lambda_permission": {right.name: _permission(dict(right.fields)) for right in alone.permissions},
+    }
+    if alone.provisioned is not None:
+        resource["aws_lambda_provisioned_concurrency_config"] = {
+            "live": {
+                "function_name": _FUNCTION,
+                "qualifier": _ALIAS,
+                "provisioned_concurrent_executions": alone.provisioned,
+            }
+        }
+    return {
+        "terraform": {
+            "required_providers": {
+                "aws": {"source": "hashicorp/aws", "version": "~> 6.0"},
+                "random": {"source": "hashicorp/random", "version": "~> 3.0"},
+            }
+        },
+        "provider": {"aws": {"region": region}},
+        "resource": resource,
+        "output": {"url": {"value": "${aws_lambda_function_url.live.function_url}"}},
+    }
+
+
+def _role(alone: Alone) -> dict[str, Any]:
+    boundary = alone.role.fields["boundary"]
+    return {
+        "name": alone.role.name,
+        "assume_role_policy": _plain(json.dumps(alone.role.fields["trust"], sort_keys=True)),
+        **({} if boundary is None else {"permissions_boundary": boundary}),
+    }
+
+
+def _function(alone: Alone, artifact: Artifact) -> dict[str, Any]:
+    wanted = alone.function
+    logging, network = wanted["LoggingConfig"], wanted["VpcConfig"]
+    variables = {name: _plain(value) for name, value in wanted["Environment"]["Variables"].items()}
+    made: dict[str, Any] = {
+        "function_name": wanted["FunctionName"],
+        "description": _plain(wanted["Description"]),
+        "role": "${aws_iam_role.tool.arn}",
+        "runtime": wanted["Runtime"],
+        "handler": wanted["Handler"],
+        "architectures": list(wanted["Architectures"]),
+        "package_type": wanted["PackageType"],
+        "memory_size": wanted["MemorySize"],
+        "timeout": wanted["Timeout"],
+        "ephemeral_storage": {"size": wanted["EphemeralStorage"]["Size"]},
+        "environment": {"variables": variables},
+        "logging_config": {
+            "log_format": logging["LogFormat"],
+            "log_group": "${aws_cloudwatch_log_group.tool.name}",
+            "system_log_level": logging["SystemLogLevel"],
+        },
+        "tracing_config": {"mode": wanted["TracingConfig"]["Mode"]},
+        "filename": "function.zip",
+        "source_code_hash": base64.b64encode(bytes.fromhex(artifact.digest.removeprefix("sha256:"))).decode(),
+        "publish": True,
+        "depends_on": ["aws_iam_role_policy.tool", "aws_secretsmanager_secret_version.state_key"],
+    }
+    if wanted["SnapStart"]["ApplyOn"] != "None":
+        made["snap_start"] = {"apply_on": wanted["SnapStart"]["ApplyOn"]}
+    if network["SubnetIds"]:
+        made["vpc_config"] = {
+            "subnet_ids": list(network["SubnetIds"]),
+            "security_group_ids": list(network["SecurityGroupIds"]),
+        }
+    if wanted["DeadLetterConfig"]["TargetArn"]:
+        made["dead_letter_config"] = {"target_arn": wanted["DeadLetterConfig"]["TargetArn"]}
+    if alone.reserved is not None:
+        made["reserved_concurrent_executions"] = alone.reserved
+    return made
+
+
+def _permission(fields: dict[str, Any]) -> dict[str, Any]:
+    made = {
+        "action": fields["Action"],
+        "function_name": _FUNCTION,
+        "qualifier": _ALIAS,
+        "principal": fields["Principal"],
+    }
+    if "FunctionUrlAuthType" in fields:
+        made["function_url_auth_type"] = fields["FunctionUrlAuthType"]
+    if "InvokedViaFunctionUrl" in fields:
+        made["invoked_via_function_url"] = fields["InvokedViaFunctionUrl"]
+    return made
+
+
+def _plain(text: str) -> str:
+    """Text that Terraform takes as it is: `${` and `%{` would begin an expression."""
+    return text.replace("${", "$${").replace("%{", "%%{")
