@@ -29,6 +29,7 @@ from tests.image.pushing import Pushed, project, push
 pytestmark = [
     pytest.mark.real("dockerd", "docker-registry", "base-image", "arm64-image", "skopeo", "umoci"),
     pytest.mark.xdist_group("docker"),
+    pytest.mark.timeout(300),
 ]
 
 _MACHINES = {"amd64": 62, "arm64": 183}
@@ -138,7 +139,6 @@ def test_docker_gets_its_own_by_a_deploy(both: Both) -> None:
 
 
 @pytest.mark.real("qemu-aarch64")
-@pytest.mark.timeout(300)
 def test_the_other_one_runs_where_its_processor_is_imitated(both: Both, tmp_path: Path) -> None:
     _skopeo("--override-arch=arm64", "copy", "--src-tls-verify=false", both.source, f"oci:{tmp_path}/one:it")
     subprocess.run(

@@ -17,7 +17,11 @@ from tests.containers.asking import daemon
 from tests.containers.conftest import MINOR
 from tests.image.pushing import project, push
 
-pytestmark = [pytest.mark.real("dockerd", "docker-registry", "base-image"), pytest.mark.xdist_group("docker")]
+pytestmark = [
+    pytest.mark.real("dockerd", "docker-registry", "base-image"),
+    pytest.mark.xdist_group("docker"),
+    pytest.mark.timeout(300),
+]
 
 _MARK = "/etc/from-the-dockerfile"
 _RUN = f"""RUN ["python3", "-c", "open('{_MARK}', 'w').write('here')"]"""

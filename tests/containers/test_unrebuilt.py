@@ -14,7 +14,11 @@ from mcp_packager.testing.client import greeting
 from tests.containers.asking import daemon
 from tests.image.pushing import project, push
 
-pytestmark = [pytest.mark.real("dockerd", "docker-registry", "base-image"), pytest.mark.xdist_group("docker")]
+pytestmark = [
+    pytest.mark.real("dockerd", "docker-registry", "base-image"),
+    pytest.mark.xdist_group("docker"),
+    pytest.mark.timeout(300),
+]
 
 
 @pytest.fixture

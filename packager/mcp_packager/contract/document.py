@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -64,6 +64,30 @@ class Contract:
     def tool_names(self) -> tuple[str, ...]:
         """Names of the tools."""
         return tuple(str(tool["name"]) for tool in self.tools)
+
+
+def contract_of(listed: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
+    """The contract document of a server that was only asked, as its own extraction would have written it.
+
+    ``listed`` holds definitions as they came, by each of :data:`LISTS`. What a server does not tell (timeouts, secrets,
+    scopes) stands as none; ``read`` says where it is from.
+    """
+    addresses = {"tools": None, "prompts": None, "resources": "uri", "templates": "uriTemplate"}
+    covered: dict[str, list[dict[str, Any]]] = {}
+    for name in LISTS:
+        address = addresses[name]
+        entries = sorted(listed.get(name, ()), key=lambda item, by=address or "name": str(item[by]))  # type: ignore[misc]  # bound now
+        covered[name] = [
+            {
+                "name": item["name"],
+                "sha256": digest(item),
+                "definition": dict(item),
+                **({} if address is None else {address: item[address]}),
+                **({"timeout": None, "secrets": [], "scopes": [], "asks": False} if name == "tools" else {}),
+            }
+            for item in entries
+        ]
+    return {"schema": SCHEMA, "read": True, "hash": digest(covered), **covered}
 
 
 def canonical(value: Any) -> bytes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mcp_packager import engine
-from mcp_packager.contract import ContractChange, announcing, needs_major
+from mcp_packager.contract import Contract, ContractChange, announcing, needs_major
 from mcp_packager.errors import Problem, UsageError, UserError
 from mcp_packager.manifest import Manifest
 from mcp_packager.pipeline.artifacts import Ready, taken
@@ -78,8 +78,12 @@ def aimed_at(project: Project, request: Request, order: Order, *, output: Path) 
     for ready in _ready(request, project, order.artifact, output):
         world = world_of(manifest, ready.aim, progress=request.progress, built=ready)
         current = engine.current(world)
-        compared = comparison(ready.aim.name, current, ready.contract)
-        aimed.append(Aimed(manifest, ready, world, _intent(manifest, ready), current, compared))
+        contract = ready.contract or _read_before(ready, current)
+        compared = comparison(ready.aim.name, current, contract)
+        intent = _intent(manifest, ready)
+        if contract is not None:
+            intent = intent.showing(held_contract(contract.document))
+        aimed.append(Aimed(manifest, ready, world, intent, current, compared))
     if not order.allow_breaking:
         _refuse_breaking(aimed)
     return tuple(aimed)
@@ -93,6 +97,13 @@ def _ready(request: Request, project: Project, artifact: str | None, output: Pat
     prepared = prepare(project.manifest, project.aims, locked=request.locked, progress=request.progress)
     for aim in project.aims:
         yield build_one(prepared, aim, output, progress=request.progress)
+
+
+def _read_before(ready: Ready, current: Release | None) -> Contract | None:
+    """What the current release was found to show, if it is of the very same image."""
+    if current is None or current.intent.artifact.digest != ready.artifact.digest or not current.intent.contract:
+        return None
+    return Contract.from_document(current.intent.contract)
 
 
 def _intent(manifest: Manifest, ready: Ready) -> Intent:
@@ -115,7 +126,7 @@ def _intent(manifest: Manifest, ready: Ready) -> Intent:
         target=aim.name,
         artifact=ready.artifact,
         config=config,
-        contract=held_contract(ready.contract.document),
+        contract={},
         resources=desired,
         calls=calls_of(manifest),
         keep=getattr(aim.options, "keep", 5),

@@ -17,9 +17,10 @@ from mcp_packager.pipeline.prepare import refuse
 from mcp_packager.pipeline.project import Aim, Project
 from mcp_packager.platforms import Platform
 from mcp_packager.progress import Progress
-from mcp_packager.target import ARTIFACT_FILE, Artifact, Takes, found_artifact, held_contract
+from mcp_packager.target import ARTIFACT_FILE, Artifact, Hosts, Takes, found_artifact, held_contract
 
 if TYPE_CHECKING:
+    from mcp_packager.image import Found
     from mcp_packager.manifest import Manifest
 
 CONTRACT_FILE: Final = "contract.json"
@@ -44,12 +45,13 @@ class Built:
 class Taken:
     """One target's artifact that was built before; ``folder`` is ``None`` for an image in a registry.
 
-    What it was made of is not known any more, and not needed.
+    What it was made of is not known any more, and not needed. ``contract`` is ``None`` for an image that mcp-pack
+    did not make: what it shows is read while it is a candidate.
     """
 
     aim: Aim
     artifact: Artifact
-    contract: Contract
+    contract: Contract | None
     folder: Path | None
     bundles: Mapping[Platform, Bundle] = field(default_factory=dict)
     interpreters: Mapping[Platform, Interpreter] = field(default_factory=dict)
@@ -105,16 +107,26 @@ def _in_registry(project: Project, name: str, progress: Progress) -> Taken:
         found = find(parse(name, key="artifact").untagged)
         document = contract_in(found)
     if document is None:
-        raise UserError(
-            Problem(
-                f"{name} was not made by mcp-pack: nothing says what it shows its clients", "build it with mcp-pack"
-            )
-        )
+        return _hosted(project.manifest, aim, found)
     contract = Contract.from_document(document)
     artifact = found_artifact(
         aim.name, found, tool=found.tool or "", version=found.version or "", contract_hash=contract.hash
     )
     return Taken(aim, target.taken(artifact, project.manifest, aim.options), contract, None)
+
+
+def _hosted(manifest: Manifest, aim: Aim, found: Found) -> Taken:
+    """An image that mcp-pack did not make. It is of the tool and version that the manifest says."""
+    if not isinstance(aim.target, Hosts):
+        raise UserError(
+            Problem(
+                f"{found.reference} was not made by mcp-pack, and the target {aim.name} runs no other images",
+                "build it with mcp-pack",
+            )
+        )
+    tool = manifest.tool
+    artifact = found_artifact(aim.name, found, tool=tool.name, version=tool.version, contract_hash="")
+    return Taken(aim, aim.target.hosted(artifact, manifest, aim.options), None, None)
 
 
 def _only(aims: list[Aim]) -> Aim:
@@ -158,6 +170,8 @@ def _unfit(manifest: Manifest, built: Taken) -> list[Problem]:
                 found=manifest.tool.name,
             )
         )
+    if built.contract is None:
+        return problems
     if artifact.contract_hash != built.contract.hash:
         problems.append(Problem("the artifact has another contract than it says", "build it again"))
     problems += [

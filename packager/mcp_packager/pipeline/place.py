@@ -140,13 +140,13 @@ def _ask(world: World, endpoint: Endpoint, intent: Intent) -> Verification:
     return verify(endpoint, intent.contract, intent.calls, token=token)
 
 
-def comparison(name: str, release: Release | None, contract: Contract) -> Comparison:
-    """What clients would notice against a release."""
+def comparison(name: str, release: Release | None, contract: Contract | None) -> Comparison:
+    """What clients would notice against a release; nothing yet where the contract is still to be read."""
     from mcp_packager.contract import Contract as Shown
     from mcp_packager.contract import compare
 
-    if release is None:
-        return Comparison(name, None, ())
+    if release is None or contract is None:
+        return Comparison(name, None if release is None else release.number, ())
     if release.intent.contract.get("hash") == contract.hash:
         return Comparison(name, release.number, ())
     changes = compare(Shown.from_document(release.intent.contract), contract)

@@ -224,3 +224,16 @@ class Together(Protocol):
     def clashes(self, intent: Intent, others: Sequence[Intent]) -> tuple[Problem, ...]:
         """What stands between one deployment and others that are wanted in the same run. Pure."""
         ...
+
+
+@runtime_checkable
+class Hosts(Protocol):
+    """A target that runs images of MCP servers that mcp-pack did not make, and that hold no contract. Optional."""
+
+    def hosted(self, artifact: Artifact, manifest: Manifest, options: Any) -> Artifact:
+        """As :meth:`Takes.taken`, of such an image: what it shows is read from it while it is a candidate. Pure.
+
+        Raises:
+            UserError: it cannot run here, or the manifest asks of it what it cannot do.
+        """
+        ...

@@ -118,8 +118,8 @@ class Call:
 class Intent:
     """Everything one deploy wants on one target: what a release will have been.
 
-    ``contract`` is the contract document, each era's ready answers left out. ``config`` is the document the
-    runtime reads, Refs and all.
+    ``contract`` is the contract document, each era's ready answers left out; empty where it is to be read.
+    ``config`` is the document the runtime reads, Refs and all.
     """
 
     identity: Identity
@@ -133,6 +133,11 @@ class Intent:
     """How many earlier releases stay with all that a rollback needs."""
     via: Via | None = None
     """The one way to look at what is served; ``None``: as clients reach it, else from inside."""
+
+    def showing(self, contract: Mapping[str, Any]) -> Intent:
+        """The same, now that it is known what the server shows."""
+        artifact = replace(self.artifact, contract_hash=str(contract["hash"]))
+        return replace(self, contract=contract, artifact=artifact)
 
     @cached_property
     def fingerprint(self) -> str:

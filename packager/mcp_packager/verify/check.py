@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from mcp_packager.contract import contract_of
 from mcp_packager.errors import PackError, Problem, WorldError
 from mcp_packager.target import Auth, Call, Endpoint, Verification
 from mcp_packager.verify.client import Era, McpClient, RpcError
@@ -43,7 +44,8 @@ def verify(
 
     Args:
         endpoint: where; one without a URL stays unverified.
-        contract: the contract document; each era's ready answers are not needed.
+        contract: the contract document; each era's ready answers are not needed. Empty where it is not known: then
+            it is read in the modern era, and answered.
         calls: made in the modern era.
         token: asked before each request for the bearer token to show; without one, an endpoint that asks for one
             is looked at no further.
@@ -64,17 +66,37 @@ def verify(
             return Verification(
                 tuple(checked), ("contract and calls: the endpoint asks for a token, and the deploy has none",)
             )
+    read = None if contract else _read(endpoint, token, timeout)
+    contract = contract if read is None else read
+    word = "as read" if contract.get("read") else "as built"
     for era in (Era.LEGACY, Era.MODERN):
         client = McpClient(endpoint.url, endpoint.headers, era=era, timeout=timeout, token=token, patience=_PATIENCE)
         client.discover()
         problems = [problem for listing in _LISTINGS for problem in _compare(client, contract, *listing)]
         if problems:
             raise ServedOtherwiseError(problems)
-        checked.append(f"contract {str(contract.get('hash', ''))[:12]} as built, {era.value} era: {_count(contract)}")
+        checked.append(f"contract {str(contract.get('hash', ''))[:12]} {word}, {era.value} era: {_count(contract)}")
     caller = McpClient(endpoint.url, endpoint.headers, timeout=timeout, token=token, patience=_PATIENCE)
     checked.extend(_call(caller, call) for call in calls)
     unverified = () if calls else ("no tool was called: the manifest has no [[verify.call]]",)
-    return Verification(tuple(checked), unverified)
+    return Verification(tuple(checked), unverified, read)
+
+
+def _read(endpoint: Endpoint, token: Callable[[], str] | None, timeout: float) -> dict[str, Any]:
+    """What a server shows of which nobody has a contract, as one."""
+    client = McpClient(endpoint.url or "", endpoint.headers, timeout=timeout, token=token, patience=_PATIENCE)
+    client.discover()
+    return contract_of({section: _served(client, method, key) for section, method, key, _ in _LISTINGS})
+
+
+def _served(client: McpClient, method: str, key: str) -> Sequence[Mapping[str, Any]]:
+    """What a list holds; nothing where the server has no such list."""
+    try:
+        return client.list_all(method, key)
+    except RpcError as error:
+        if error.code == _METHOD_NOT_FOUND:
+            return ()
+        raise
 
 
 def _closed(stranger: McpClient) -> str:

@@ -12,7 +12,6 @@ from mcp_packager.process import redact
 from mcp_packager.target import Key, Resource, Value
 from mcp_targets.docker.daemon import Daemon, speaking
 from mcp_targets.docker.names import Names, fields_of
-from mcp_targets.docker.render import PORT
 
 PYTHON: Final = ("python3", "-S", "-P")
 """How the tool's image runs what is no tool."""
@@ -85,7 +84,7 @@ class Containers:
                     name=self.name(resource.key),
                     labels=wanted,
                     environment=dict(environment or {}),
-                    ports=[PORT] if host.get("port_bindings") else None,
+                    ports=[int(port.partition("/")[0]) for port in host.get("port_bindings") or ()] or None,
                     healthcheck=None if health is None else dict(health),
                     host_config=settings,
                     networking_config=api.create_networking_config(

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from mcp_packager.manifest import Many, Section
 from mcp_packager.manifest.units import Duration, Size
-from mcp_packager.manifest.words import ImageName, Port, RelativePath
+from mcp_packager.manifest.words import ImageName, Port, RelativePath, Word
 
 
 def _address(text: str) -> str:
@@ -37,6 +37,10 @@ class Options(Section):
         description="A Dockerfile of the project that describes the image below in place of base: for packages of the "
         "system. Docker or Podman builds it",
     )
+    command: Many[Word] = Field(
+        (), description="What an image that mcp-pack did not make is told to run, in place of its own command"
+    )
+    image_port: Port = Field(8000, description="Port at which an image that mcp-pack did not make serves MCP over HTTP")
     architectures: Many[Literal["amd64", "arm64"]] = Field(
         (),
         description="What images are made for, to be pushed as one; this machine's own where unset. "

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from typing import Any, Final
 
 from mcp_packager.errors import UserError
 from mcp_packager.target import Resource, Value
 from mcp_targets.docker.compose import HEALTH
 from mcp_targets.docker.containers import PAUSE, Containers, died, health, limits, uptime
+from mcp_targets.docker.hosted import HOSTED
 from mcp_targets.docker.names import fields_of
 from mcp_targets.docker.ports import Ports
 from mcp_targets.docker.render import (
@@ -63,11 +65,14 @@ class Servers:
 
     def is_ready(self, found: Any) -> bool:
         """Whether a tool's container answers, or has run for so long that it is not its start that one waits for."""
-        age, limit = uptime(found), fields_of(found["Config"]["Labels"]).get("start_timeout", 0)
-        return age is None or age > limit or _answers(published(found))
+        fields = fields_of(found["Config"]["Labels"])
+        age, limit = uptime(found), fields.get("start_timeout", 0)
+        return age is None or age > limit or _answers(published(found), fields)
 
     def _run(self, resource: Resource, port: tuple[str, int | None]) -> dict[str, Value]:
         fields = resource.fields
+        if HOSTED in fields:
+            return self._host(resource, port)
         binds = {fields["config"]: {"bind": CONFIG_FOLDER, "mode": "ro"}}
         for name, volume in fields["secrets"].items():
             binds[volume] = {"bind": f"{SECRETS_FOLDER}/{name}", "mode": "ro"}
@@ -96,13 +101,32 @@ class Servers:
         )
         return self._ready(resource)
 
+    def _host(self, resource: Resource, port: tuple[str, int | None]) -> dict[str, Value]:
+        """Run an image that knows nothing of us: no config, no keys, no word for its health."""
+        fields = resource.fields
+        hosted = fields[HOSTED]
+        self._containers.run(
+            resource,
+            image=fields["image"],
+            command=hosted["command"],
+            alias=resource.name,
+            stop_seconds=STOP_SECONDS,
+            environment=hosted["env"],
+            port_bindings={f"{hosted['port']}/tcp": port},
+            tmpfs={"/tmp": f"rw,noexec,nosuid,size={fields['disk'] or SCRATCH}"},  # noqa: S108 - the container's
+            pids_limit=fields["pids"],
+            restart_policy={"Name": fields["restart"]},
+            **limits(fields),
+        )
+        return self._ready(resource)
+
     def _ready(self, resource: Resource) -> dict[str, Value]:
         deadline = time.monotonic() + resource.fields["start_timeout"]
         while True:
             found = self._containers.inspect(resource.key)
             state = {} if found is None else found["State"]
             address = published(found)
-            if state.get("Running") and _answers(address):
+            if state.get("Running") and _answers(address, resource.fields):
                 return {**resource.fields, "private_port": address[1] if address else None}
             ended = found is None or state["Status"] in {"exited", "dead"} or found["RestartCount"] > 0
             if ended or time.monotonic() > deadline:
@@ -117,7 +141,7 @@ class Servers:
 def published(found: Any) -> tuple[str, int] | None:
     """Host and port on this machine at which the tool's own container answers."""
     ports = ((found or {}).get("NetworkSettings") or {}).get("Ports") or {}
-    bound = ports.get(f"{PORT}/tcp") or ()
+    bound: Any = next((places for places in ports.values() if places), ())
     return (reached(bound[0]["HostIp"]), int(bound[0]["HostPort"])) if bound else None
 
 
@@ -130,11 +154,14 @@ def reached(host: str) -> str:
 _REACHED: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - a name of what is served, not a choice to serve it
 
 
-def _answers(address: tuple[str, int] | None) -> bool:
+def _answers(address: tuple[str, int] | None, fields: Mapping[str, Value]) -> bool:
+    """Whether the tool says that it is ready; of somebody else's server, whether it says anything over HTTP."""
     if address is None:
         return False
     try:
         with urllib.request.urlopen(f"http://{address[0]}:{address[1]}/readyz", timeout=2) as answer:
-            return bool(answer.status == 200)
+            return bool(answer.status == 200) or HOSTED in fields
+    except urllib.error.HTTPError:
+        return HOSTED in fields
     except (OSError, urllib.error.URLError, ValueError):
         return False

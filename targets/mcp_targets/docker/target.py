@@ -24,6 +24,7 @@ from mcp_packager.target import (
     exposure_of,
     image_artifact,
 )
+from mcp_targets.docker import hosted
 from mcp_targets.docker.options import Options
 from mcp_targets.docker.render import resources
 from mcp_targets.docker.support import SUPPORT
@@ -116,6 +117,18 @@ class DockerTarget:
         facts = {"reference": reference, "image": images[_architecture()], **stdio(manifest, options, reference)}
         return replace(artifact, target=ABOUT.name, facts={**artifact.facts, **facts})
 
+    def hosted(self, artifact: Artifact, manifest: Manifest, options: Any) -> Artifact:
+        """The same of an image that mcp-pack did not make."""
+        wrong = tuple(hosted.problems(manifest, options))
+        if wrong:
+            raise UserError(wrong)
+        images = artifact.facts["images"]
+        if _architecture() not in images:
+            raise _for_others(artifact)
+        reference = f"{_repository(manifest)}:{artifact.digest[7:19]}"
+        facts = {"reference": reference, "image": images[_architecture()], hosted.HOSTED: True}
+        return replace(artifact, facts={**artifact.facts, **facts})
+
     def trying(self, options: Any, host: str, port: int) -> Options:
         """For ``mcp-pack run``: published there, with no release kept but the current one."""
         tried: Options = options.model_copy(update={"host": host, "port": port or None, "keep": 0})
@@ -125,6 +138,8 @@ class DockerTarget:
         """Image, network, services, the container and the front."""
         if "image" not in request.artifact.facts:
             raise _for_others(request.artifact)
+        if hosted.HOSTED in request.artifact.facts:
+            return hosted.resources(request, request.options)
         return resources(request, request.options)
 
     def world(self, request: WorldInput) -> DockerWorld:
