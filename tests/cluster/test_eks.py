@@ -7,6 +7,7 @@ others.
 from __future__ import annotations
 
 import json
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -189,6 +190,9 @@ def test_what_another_tool_has_is_refused_before_anything_is_made(
     done = first.deploy()
     assert done["endpoint"]["url"] == f"https://tools.{DOMAIN}/first/mcp"
     assert greeting(done["endpoint"]["url"]).startswith("hello")
+    described = f"https://tools.{DOMAIN}/.well-known/oauth-protected-resource/first/mcp"
+    with urllib.request.urlopen(described, timeout=20) as answer:
+        assert json.load(answer)["resource"] == done["endpoint"]["url"]
     claims = f'host = "tools.{DOMAIN}"\ngroup = "shared"\n'
     _, same = tool("same", claims, '[serve]\npath = "/first/mcp"\n')
     told = same.run("deploy", "--yes", expect=(1,)).told
@@ -204,6 +208,20 @@ def test_what_another_tool_has_is_refused_before_anything_is_made(
     assert first.run("plan", "--exit-code").code == 0
     params = cluster.get("ingressclassparams", "mcp-pack-shared")
     assert params["metadata"]["annotations"]["mcp-pack/owner"] == "first/first/default"
+
+
+def test_behind_a_gateway_it_is_looked_at_from_inside_where_nobody_serves_it(
+    tool: Callable[..., tuple[Project, Pack]], cluster: Cluster
+) -> None:
+    _, pack = tool("routed", f'host = "routed.{DOMAIN}"\ngateway = "edge/public"\nscheme = "internal"\n')
+    done = pack.deploy()
+    assert "looked at from inside (cluster)" in done["verified"]
+    assert any(f"https://routed.{DOMAIN}/mcp from outside" in line for line in done["unverified"])
+    objects = objects_of(cluster, "routed")
+    (route,) = objects.listing(BY_NAME["httproute"])
+    (group,) = objects.listing(BY_NAME["targetgroupconfiguration"])
+    assert route["spec"]["hostnames"] == [f"routed.{DOMAIN}"]
+    assert group["spec"]["targetReference"]["name"] == route["spec"]["rules"][0]["backendRefs"][0]["name"]
 
 
 def test_the_doctor_finds_what_there_is_and_prints_what_a_deployer_needs(
