@@ -76,7 +76,7 @@ def aimed_at(project: Project, request: Request, order: Order, *, output: Path) 
     manifest = project.manifest
     aimed = []
     for ready in _ready(request, project, order.artifact, output):
-        world = world_of(manifest, ready.aim, progress=request.progress, built=ready)
+        world = world_of(manifest, ready.aim, progress=request.progress, built=ready, glance=request.glance)
         current = engine.current(world)
         contract = ready.contract or _read_before(ready, current)
         compared = comparison(ready.aim.name, current, contract)

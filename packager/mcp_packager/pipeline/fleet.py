@@ -17,7 +17,7 @@ from mcp_packager.pipeline.deploy import Confirm, carried_out, planned
 from mcp_packager.pipeline.many import Named, Outcome, side_by_side
 from mcp_packager.pipeline.requests import BuildReport, DeployReport, PlanReport, Request
 from mcp_packager.store import trusting
-from mcp_packager.target import Intent, Together
+from mcp_packager.target import Glance, Intent, Together
 
 Report = TypeVar("Report")
 
@@ -49,7 +49,7 @@ def plan_all(request: Request, order: Order = Order()) -> tuple[ToolReport[PlanR
         return tuple(planned(each) for each in aim(one, order))
 
     with trusting():
-        return _told(side_by_side(_requests(request), look))
+        return _told(side_by_side(_requests(replace(request, glance=Glance())), look))
 
 
 def deploy_all(

@@ -17,6 +17,7 @@ from mcp_packager.progress import Progress
 from mcp_packager.target import (
     Auth,
     Endpoint,
+    Glance,
     Inside,
     Intent,
     Probed,
@@ -42,7 +43,9 @@ _ABSENT: Final = 5.0
 _AGAIN: Final = 0.5
 
 
-def world_of(manifest: Manifest, aim: Aim, *, progress: Progress, built: Ready | None = None) -> World:
+def world_of(
+    manifest: Manifest, aim: Aim, *, progress: Progress, built: Ready | None = None, glance: Glance | None = None
+) -> World:
     """The target's world for this project and stage; ``built`` is what a deploy brings along."""
     return aim.target.world(
         WorldInput(
@@ -54,6 +57,7 @@ def world_of(manifest: Manifest, aim: Aim, *, progress: Progress, built: Ready |
             output=built.folder if built else None,
             environ=os.environ,
             progress=progress,
+            glance=glance,
         )
     )
 

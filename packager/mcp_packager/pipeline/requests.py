@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mcp_packager.progress import Progress, Silent
+from mcp_packager.target.glance import Glance
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +16,7 @@ class Request:
     """Which project, stage and targets a command is about.
 
     ``targets`` is what ``--target`` named; empty means every ``[target.*]`` of the manifest, else ``local``.
-    ``locked`` refuses to change ``mcp-tool.lock``.
+    ``locked`` refuses to change ``mcp-tool.lock``. ``glance`` is shared by the many of a command that only looks.
     """
 
     project: Path
@@ -23,6 +24,7 @@ class Request:
     targets: tuple[str, ...] = ()
     locked: bool = False
     progress: Progress = field(default_factory=Silent)
+    glance: Glance | None = None
 
 
 @dataclass(frozen=True, slots=True)

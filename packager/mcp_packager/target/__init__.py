@@ -19,6 +19,7 @@ from mcp_packager.target.config import (
 )
 from mcp_packager.target.examination import Examination, Examined, Finding, Grant
 from mcp_packager.target.exposure import Exposure, auth_problems, auth_warning, exposure_of
+from mcp_packager.target.glance import Glance
 from mcp_packager.target.identity import DNS, Alphabet, Identity
 from mcp_packager.target.images import IMAGE, SOURCE, found_artifact, image_artifact
 from mcp_packager.target.keys import (
@@ -124,6 +125,7 @@ __all__ = [
     "FieldChange",
     "Finding",
     "Generated",
+    "Glance",
     "Grant",
     "Holder",
     "Hosts",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from mcp_packager.progress import Progress, Silent
 from mcp_packager.target.artifact import Artifact
 from mcp_packager.target.exposure import Exposure
+from mcp_packager.target.glance import Glance
 from mcp_packager.target.identity import Identity
 from mcp_packager.target.release import Intent, Via
 from mcp_packager.target.resources import Resource
@@ -142,6 +143,8 @@ class WorldInput:
     environ: Mapping[str, str] = field(default_factory=dict)
     """The packager's environment: where ``env:`` secrets come from. Read only in apply."""
     progress: Progress = field(default_factory=Silent)
+    glance: Glance | None = None
+    """Where this is one of many that are only looked at: what was read for the others."""
 
 
 class Target(Protocol):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, Final, TypeVar
 
 from mcp_packager.errors import Problem, WorldError
+from mcp_packager.target import Glance
 from mcp_targets._kube.client import Api, ApiError
 from mcp_targets._kube.kinds import Sort, sort_for
 from mcp_targets._kube.names import MANAGER
+
+T = TypeVar("T")
 
 GONE_SECONDS: Final = 180.0
 """Longest wait for an object that is told to go: its Pods answer what they had first."""
@@ -22,10 +25,11 @@ _MANAGED: Final = "app.kubernetes.io/managed-by"
 class Objects:
     """The objects of one namespace that carry one deployment's labels."""
 
-    def __init__(self, api: Api, namespace: str, labels: Mapping[str, str]) -> None:
+    def __init__(self, api: Api, namespace: str, labels: Mapping[str, str], glance: Glance | None = None) -> None:
         self.api = api
         self.namespace = namespace
         self.labels = labels
+        self._glance = glance
         self._groups: frozenset[str] | None = None
 
     @property
@@ -38,11 +42,16 @@ class Objects:
         if not sort.custom:
             return True
         if self._groups is None:
-            found = self.api.get("/apis").get("groups", [])
-            self._groups = frozenset(
-                version["groupVersion"] for group in found for version in group.get("versions", ())
-            )
+            self._groups = self._once("groups", self._known)
         return sort.api_version in self._groups
+
+    def _known(self) -> frozenset[str]:
+        found = self.api.get("/apis").get("groups", [])
+        return frozenset(version["groupVersion"] for group in found for version in group.get("versions", ()))
+
+    def _once(self, what: Hashable, look: Callable[[], T]) -> T:
+        """Look, or take what was seen by another deployment of this run, where all of them only look."""
+        return look() if self._glance is None else self._glance.once((self.api.name, what), look)
 
     def listing(self, sort: Sort, *, selector: str | None = None, namespace: str | None = "") -> list[Any]:
         """Every object of a kind that is ours, those that are on their way out left away.
@@ -51,7 +60,13 @@ class Objects:
         what is in no namespace nobody sees those who may not look.
         """
         where = self.namespace if namespace == "" else namespace
-        query = {"labelSelector": self.selector if selector is None else selector, "limit": _PAGE}
+        if selector is None and self._glance is not None:
+            every = self._once((sort.name, where), lambda: self._paged(sort, where, ",".join(self.labels)))
+            return [item for item in every if self.labels.items() <= (item["metadata"].get("labels") or {}).items()]
+        return self._paged(sort, where, self.selector if selector is None else selector)
+
+    def _paged(self, sort: Sort, where: str | None, selector: str) -> list[Any]:
+        query = {"labelSelector": selector, "limit": _PAGE}
         found: list[Any] = []
         while True:
             try:
@@ -68,7 +83,8 @@ class Objects:
 
     def read(self, sort: Sort, name: str) -> Any | None:
         """One object, whoever it belongs to; ``None`` where there is none."""
-        return self.api.find(sort.path(self.namespace, name))
+        path = sort.path(self.namespace, name)
+        return self._once(path, lambda: self.api.find(path))
 
     def create(self, sort: Sort, thing: Mapping[str, Any]) -> bool:
         """Make an object under a name that can be taken once; whether it was free.

@@ -60,7 +60,8 @@ class KubeWorld:
         self._beside = beside
         note = request.progress.note
         namespace: str = request.options.namespace
-        self._objects = Objects(Api(access), namespace, request.identity.labels())
+        api = Api(access) if request.glance is None else request.glance.once((Api, access.name), lambda: Api(access))
+        self._objects = Objects(api, namespace, request.identity.labels(), request.glance)
         project = request.manifest.project if request.manifest else None
         self._kept = Kept(self._objects, self._names, request.environ, project)
         self._images = Images(request.output, request.environ)
