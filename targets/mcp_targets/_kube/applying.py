@@ -12,6 +12,7 @@ from mcp_packager.errors import PackError, Problem, UserError, WorldError
 from mcp_packager.target import TransientError
 from mcp_targets._kube.client import ApiError
 from mcp_targets._kube.conflicts import conflicts, holds
+from mcp_targets._kube.handover import leave_number, was_scaled
 from mcp_targets._kube.kinds import CANDIDATE, Sort, at
 from mcp_targets._kube.names import MANAGER
 from mcp_targets._kube.objects import Objects
@@ -44,8 +45,10 @@ class Applying:
         Raises:
             UserError: somebody else's object has that name, or somebody else holds a field that was never ours.
         """
-        path = at(sort, wanted).path(self._objects.namespace, wanted["metadata"]["name"])
+        name = wanted["metadata"]["name"]
+        path = at(sort, wanted).path(self._objects.namespace, name)
         query = {"fieldManager": MANAGER, "force": "false"}
+        leave_number(self._objects, sort, wanted, self._released(sort.name, name))
         try:
             return self._objects.api.patch(path, wanted, query)
         except ApiError as error:
@@ -64,7 +67,11 @@ class Applying:
         """The fields that somebody took from us, and who; what never was ours is refused by name."""
         found = conflicts(error.said)
         before = self._released(sort.name, name)
-        strangers = [(field, owner) for field, owner in found if before is None or not holds(before, field)]
+        strangers = [
+            (field, owner)
+            for field, owner in found
+            if before is None or not (holds(before, field) or was_scaled(sort, before, field))
+        ]
         if not found or strangers:
             raise _held_by(sort, name, strangers) from error
         return found
