@@ -76,7 +76,7 @@ class Kept:
         size = resource.fields["bytes"]
         notes = {_BYTES: str(size), _MADE: made}
         if not self._put(name, resource.key, notes, os.urandom(size).hex().encode()):
-            there = self._objects.claim(SECRETS, name)
+            there = self._objects.read(SECRETS, name)
             made = "" if there is None else _note(there, "made")
         return {"bytes": size, "made": made, OBJECT: name}
 
