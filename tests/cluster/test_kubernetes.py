@@ -27,6 +27,13 @@ host = "suite.{domain}"
 
 [stage.second.target.kubernetes]
 host = "suite-second.{domain}"
+
+[serve]
+drain = "3s"
+
+[scale]
+min = 1
+max = 1
 """
 
 

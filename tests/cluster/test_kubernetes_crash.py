@@ -56,6 +56,7 @@ required = false
 from = "file:spare.txt"
 
 [serve]
+drain = "3s"
 timeout = "{timeout}s"
 """
 

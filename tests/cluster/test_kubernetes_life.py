@@ -94,7 +94,7 @@ def test_a_pod_uses_the_role_that_it_was_given_and_no_more(tool: Tool) -> None:
     tool.pack.deploy()
     assert tool.objects("roles,rolebindings") == []
     answer = tool.pack.run("invoke", "counted", "kind=configmaps", expect=(1,))
-    assert "namespace" in answer.told, "no token is mounted where nothing asks for one"
+    assert answer.document["invoke"]["is_error"], "no token is mounted where nothing asks for one"
 
 
 def test_data_stays_at_destroy_unless_it_is_said(tool: Tool) -> None:

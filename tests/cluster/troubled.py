@@ -20,6 +20,9 @@ namespace = "{namespace}"
 start_timeout = "20s"
 {options}
 
+[serve]
+drain = "1s"
+
 [scale]
 min = 1
 max = 1
