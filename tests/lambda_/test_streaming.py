@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -81,8 +81,10 @@ class Runtime:
 
 
 @contextlib.contextmanager
-def running(folder: Path, config: Mapping[str, Any] | None = None, **env: str) -> Iterator[Runtime]:
-    """Start `mcp-stream` as Lambda does, against the fake."""
+def running(
+    folder: Path, config: Mapping[str, Any] | None = None, command: Sequence[str] = (), **env: str
+) -> Iterator[Runtime]:
+    """Start `mcp-stream` as Lambda does, or another command, against the fake."""
     for entry in entries():
         (folder / entry.path).write_bytes(content(entry))
         (folder / entry.path).chmod(entry.mode)
@@ -94,7 +96,7 @@ def running(folder: Path, config: Mapping[str, Any] | None = None, **env: str) -
             **env,
         }
         line = [str(folder / "mcp-stream"), sys.executable, "/var/runtime/bootstrap.py"]
-        process = subprocess.Popen(line, env=around, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(command or line, env=around, stderr=subprocess.PIPE, text=True)
         try:
             yield Runtime(api, process)
         finally:
@@ -169,6 +171,16 @@ def test_whoever_invokes_the_function_itself_gets_the_answer_whole(bundle: Path)
     answer = json.loads(posted.body)
     assert answer["statusCode"] == 200
     assert message(answer["body"].encode())["result"]["supportedVersions"] == [MODERN]
+
+
+def test_an_image_starts_the_same_loop_for_answers_in_one_piece(bundle: Path) -> None:
+    command = [sys.executable, "-m", "mcp_tool.serve.aws", "--bundle", str(bundle)]
+    with running(bundle, None, command, TOKEN="t") as runtime:
+        posted = runtime.api.invoke(modern("tools/call", {"name": "large", "arguments": {"size": 10}}))
+        assert "lambda-runtime-function-response-mode" not in posted.headers
+        assert message(json.loads(posted.body)["body"].encode())["result"]["content"][0]["text"] == "x" * 10
+    with running(bundle, None, [*command, "--streamed"], TOKEN="t") as runtime:
+        assert runtime.api.invoke(modern("server/discover", {})).streamed()[0]["statusCode"] == 200
 
 
 def test_a_stream_may_be_larger_than_an_answer_in_one_piece(bundle: Path) -> None:

@@ -42,31 +42,8 @@ def configuration(alone: Alone, artifact: Artifact, region: str) -> dict[str, An
             }
         },
         "aws_lambda_function": {"tool": _function(alone, artifact)},
-        "aws_lambda_alias": {
-            "live": {
-                "name": alone.alias.name,
-                "function_name": _FUNCTION,
-                "function_version": "${aws_lambda_function.tool.version}",
-            }
-        },
-        "aws_lambda_function_url": {
-            "live": {
-                "function_name": _FUNCTION,
-                "qualifier": _ALIAS,
-                "authorization_type": alone.url.fields["AuthType"],
-                "invoke_mode": alone.url.fields["InvokeMode"],
-            }
-        },
-        "aws_lambda_permission": {right.name: _permission(dict(right.fields)) for right in alone.permissions},
+        **_reachable(alone),
     }
-    if alone.provisioned is not None:
-        resource["aws_lambda_provisioned_concurrency_config"] = {
-            "live": {
-                "function_name": _FUNCTION,
-                "qualifier": _ALIAS,
-                "provisioned_concurrent_executions": alone.provisioned,
-            }
-        }
     return {
         "terraform": {
             "required_providers": {
@@ -78,6 +55,33 @@ def configuration(alone: Alone, artifact: Artifact, region: str) -> dict[str, An
         "resource": resource,
         "output": {"url": {"value": "${aws_lambda_function_url.live.function_url}"}},
     }
+
+
+def _reachable(alone: Alone) -> dict[str, Any]:
+    alias = {
+        "name": alone.alias.name,
+        "function_name": _FUNCTION,
+        "function_version": "${aws_lambda_function.tool.version}",
+    }
+    url = {
+        "function_name": _FUNCTION,
+        "qualifier": _ALIAS,
+        "authorization_type": alone.url.fields["AuthType"],
+        "invoke_mode": alone.url.fields["InvokeMode"],
+    }
+    made: dict[str, Any] = {
+        "aws_lambda_alias": {"live": alias},
+        "aws_lambda_function_url": {"live": url},
+        "aws_lambda_permission": {right.name: _permission(dict(right.fields)) for right in alone.permissions},
+    }
+    if alone.provisioned is not None:
+        waiting = {
+            "function_name": _FUNCTION,
+            "qualifier": _ALIAS,
+            "provisioned_concurrent_executions": alone.provisioned,
+        }
+        made["aws_lambda_provisioned_concurrency_config"] = {"live": waiting}
+    return made
 
 
 def _role(alone: Alone) -> dict[str, Any]:

@@ -4,7 +4,8 @@ It speaks Lambda's Runtime API (Lambda developer guide, "Using the Lambda runtim
 custom runtimes"): an answer is posted in chunks with `Lambda-Runtime-Function-Response-Mode: streaming`; before the
 body stand its status and headers as JSON, and eight zero bytes; what goes wrong on the way is told in trailers.
 
-`mcp-stream` at the top of the zip, named in `AWS_LAMBDA_EXEC_WRAPPER`, starts it in the place of AWS's.
+`mcp-stream` at the top of the zip, named in `AWS_LAMBDA_EXEC_WRAPPER`, starts it in the place of AWS's. In an image,
+which has nothing of AWS's, `python -m mcp_tool.serve.aws` does, for answers in one piece as well.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ from typing import Any, Final, NoReturn
 from mcp_tool.serve import start
 from mcp_tool.serve.aws import events, failing, handler
 from mcp_tool.serve.aws.failing import PREFIX, TYPE
-from mcp_tool.serve.aws.function import Function
+from mcp_tool.serve.aws.function import CutShortError, Function
 
 STREAMED: Final = "application/vnd.awslambda.http-integration-response"
 _MODE: Final = "Lambda-Runtime-Function-Response-Mode"
@@ -169,16 +170,16 @@ def _error(kind: str, message: str) -> bytes:
     return json.dumps({"errorType": kind, "errorMessage": message, "stackTrace": []}).encode()
 
 
-async def serve_one(function: Function, api: Api, came: Invocation) -> None:
-    """Answer one event: as a stream, or whole where it asks so."""
+async def serve_one(function: Function, api: Api, came: Invocation, *, streamed: bool = True) -> None:
+    """Answer one event: as a stream, or whole where it asks so or nothing is streamed."""
     os.environ["_X_AMZN_TRACE_ID"] = came.trace_id
     try:
         asked = function.asked(came.event)
     except events.UnknownEventError as error:
         await api.fail(came.request_id, "UnknownEventError", str(error))
         return
-    if asked.whole:
-        await api.respond(came.request_id, await function.answer(asked, came.request_id))
+    if asked.whole or not streamed:
+        await _answer_whole(function, api, came.request_id, asked)
         return
     stream = await api.stream(came.request_id)
     try:
@@ -190,14 +191,23 @@ async def serve_one(function: Function, api: Api, came: Invocation) -> None:
         await stream.end()
 
 
-async def _serve(function: Function, api: Api) -> int:
+async def _answer_whole(function: Function, api: Api, request_id: str, asked: events.Asked) -> None:
+    try:
+        answer = await function.answer(asked, request_id)
+    except CutShortError as error:
+        await api.fail(request_id, f"Runtime.{type(error).__name__}", "the answer ended before it was whole")
+    else:
+        await api.respond(request_id, answer)
+
+
+async def _serve(function: Function, api: Api, *, streamed: bool) -> int:
     while not function.worn:
-        await serve_one(function, api, await api.next())
+        await serve_one(function, api, await api.next(), streamed=streamed)
     logger.error("too many threads are lost: this environment ends, and the next request begins in a new one")
     return 1
 
 
-def main(bundle: Path) -> NoReturn:
+def main(bundle: Path, *, streamed: bool = True) -> NoReturn:
     """Load a bundle and answer events until the environment ends; never returns."""
     api = Api(os.environ["AWS_LAMBDA_RUNTIME_API"])
     try:
@@ -216,4 +226,4 @@ def main(bundle: Path) -> NoReturn:
         problem.report()
         failing.restoring(problem)
         os._exit(1)
-    raise SystemExit(function.run(_serve(function, api)))
+    raise SystemExit(function.run(_serve(function, api, streamed=streamed)))
