@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints
 from mcp_packager.manifest import Section
 from mcp_packager.manifest.section import Many
 from mcp_packager.manifest.units import Duration
-from mcp_packager.manifest.words import HostName, ImageName, Line, UrlPath, Word
+from mcp_packager.manifest.words import HostName, ImageName, Line, RelativePath, UrlPath, Word
 from mcp_targets._kube.options import Label, ObjectName, PatchTable
 
 _REGISTRY: Final = (
@@ -45,6 +45,11 @@ class Options(Section):
     )
     base: ImageName | None = Field(
         None, description="Image that the tool's layers stand on; python:MINOR-slim where unset"
+    )
+    dockerfile: RelativePath | None = Field(
+        None,
+        description="A Dockerfile of the project that describes the image below in place of base: for packages of the "
+        "system. Docker or Podman builds it",
     )
     host: HostName | None = Field(
         None, description="Host name that clients use; without one the tool is reached from inside the cluster alone"

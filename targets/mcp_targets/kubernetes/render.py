@@ -28,12 +28,13 @@ def repository(manifest: Manifest, options: Options) -> str:
 def site(manifest: Manifest, options: Options, artifact: Artifact | None = None) -> Site:
     """The site; without an artifact, for a look at it before there is one."""
     digest = _UNBUILT if artifact is None else artifact.digest
-    tag = "unbuilt" if artifact is None else str(artifact.facts["reference"]).rpartition(":")[2]
+    named = f"{repository(manifest, options)}:unbuilt" if artifact is None else str(artifact.facts["reference"])
+    place, _, tag = named.rpartition(":")
     return Site(
         target=NAME,
         namespace=options.namespace,
         create_namespace=options.create_namespace,
-        image=At(repository(manifest, options), tag, digest, options.load, options.cluster),
+        image=At(place, tag, digest, options.load, options.cluster),
         path=options.path or manifest.serve.path,
         timing=Timing(notice=manifest.serve.drain, start=options.start_timeout),
         pull_secrets=options.pull_secrets,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_packager.errors import Place, Problem
@@ -18,6 +18,7 @@ from mcp_packager.target import (
     DesiredInput,
     Examination,
     Exposure,
+    Intent,
     Resource,
     Via,
     WorldInput,
@@ -69,22 +70,33 @@ class KubernetesTarget:
             for architecture in sorted(set(options.architectures))
         )
 
-    def base_image(self, manifest: Manifest, options: Any) -> str:
-        """The image that the tool's layers stand on."""
+    def base_image(self, manifest: Manifest, options: Any) -> str | None:
+        """The image that the tool's layers stand on, unless a Dockerfile describes it."""
+        if options.dockerfile is not None:
+            return None
         return options.base or f"python:{find(manifest.tool.python).minor}-slim"
 
     def build(self, request: BuildInput) -> Artifact:
         """Write the image as an OCI layout, and the objects for those who apply them by other means."""
-        from mcp_packager.image import assemble
+        from mcp_packager.image import Recipe, assemble
         from mcp_targets._kube.emitting import write_files
 
         manifest, options = request.manifest, request.options
-        made = assemble(request, single=options.load is not None)
+        described = options.dockerfile
+        recipe = None if described is None else Recipe(manifest.project / described, manifest.project)
+        made = assemble(request, single=options.load is not None, recipe=recipe)
         artifact = image_artifact(request, NAME, made, repository(manifest, options))
         config = base_config(manifest, NAME, self.exposure(manifest, options))
         wanted = DesiredInput(manifest, options, identity_of(manifest), artifact, config)
         write_files(wanted, site(manifest, options, artifact), request.output)
         return artifact
+
+    def taken(self, artifact: Artifact, manifest: Manifest, options: Any) -> Artifact:
+        """The artifact, with the name that its image has for the nodes."""
+        from mcp_targets._kube.taking import taken
+
+        place, loads = repository(manifest, options), options.load is not None
+        return taken(artifact, NAME, place, options.architectures, loads=loads)
 
     def desired(self, request: DesiredInput) -> tuple[Resource, ...]:
         """The image, secrets and keys, and every object."""
@@ -98,6 +110,12 @@ class KubernetesTarget:
         from mcp_targets._kube.world import KubeWorld
 
         return KubeWorld(request, kubeconfig(_context(request), request.environ))
+
+    def clashes(self, intent: Intent, others: Sequence[Intent]) -> tuple[Problem, ...]:
+        """Tools of one run that claim the same host and path."""
+        from mcp_targets._kube.together import clashing
+
+        return clashing(intent, others)
 
     def examine(self, manifest: Manifest, options: Any, environ: Mapping[str, str]) -> Examination:
         """Whether the cluster has what a deploy needs."""
@@ -124,6 +142,12 @@ def _options(manifest: Manifest, options: Options) -> Iterator[Problem]:
         )
     if options.load is not None and len(set(options.architectures)) > 1:
         yield problem("load", "an image that is loaded into nodes is of one processor", "name one under architectures")
+    if options.dockerfile is not None and options.base is not None:
+        yield problem(
+            "dockerfile",
+            "base and dockerfile both say what the tool's layers stand on",
+            "keep one of them: a Dockerfile can begin FROM that base",
+        )
     if options.cluster is not None and options.load not in {"kind", "minikube"}:
         yield problem("cluster", "cluster names one that images are loaded into", 'add load = "kind", or remove it')
     if options.host is not None and options.class_ is None and options.gateway is None:

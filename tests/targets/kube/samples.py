@@ -18,7 +18,7 @@ from mcp_targets.eks import target as eks
 from mcp_targets.eks.render import site as eks_site
 from mcp_targets.kubernetes import target
 from mcp_targets.kubernetes.options import Options
-from mcp_targets.kubernetes.render import site
+from mcp_targets.kubernetes.render import repository, site
 
 yaml: Any = importlib.import_module("yaml")  # it has no types of its own
 
@@ -234,9 +234,8 @@ def made(folder: Path, text: str, stage: str = "default") -> Made:
     manifest = load(folder, stage=stage, options={"kubernetes": Options})
     options = manifest.targets.get("kubernetes", Options())
     tool = manifest.tool
-    artifact = Artifact(
-        "kubernetes", "image", tool.name, tool.version, DIGEST, 1, "c" * 64, facts={"reference": f"shop:{TAG}"}
-    )
+    facts = {"reference": f"{repository(manifest, options)}:{TAG}"}
+    artifact = Artifact("kubernetes", "image", tool.name, tool.version, DIGEST, 1, "c" * 64, facts=facts)
     config = base_config(manifest, "kubernetes", target.exposure(manifest, options))
     request = DesiredInput(manifest, options, identity_of(manifest), artifact, config)
     return Made(manifest, request, site(manifest, options, artifact))
