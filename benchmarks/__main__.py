@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import signal
 import sys
 
 from benchmarks.place import scratch
@@ -28,6 +29,8 @@ def main() -> int:
     unknown = [name for name in options.rows if name not in ROWS]
     if unknown:
         parser.error(f"no such row: {', '.join(unknown)}; there are {', '.join(ROWS)}")
+    # Told to end, it still stops the daemons it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     figures: list[Figure] = []
     with scratch() as place:
         for name in options.rows or ROWS:
