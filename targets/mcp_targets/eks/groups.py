@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from mcp_packager.errors import Place, Problem
+from mcp_packager.target import Intent
+from mcp_targets._kube.together import objects
 from mcp_targets.eks.balancer import OWNER, PREFIX
 
 TARGET_GROUPS: Final = 100
@@ -144,6 +146,17 @@ def problems(ours: Sequence[Member], others: Sequence[Member]) -> Iterator[Probl
         yield from _disagreed(mine, group)
     for name in dict.fromkeys(mine.group for mine in ours):
         yield from _full(name, ours, others)
+
+
+def between(intent: Intent, others: Sequence[Intent]) -> tuple[Problem, ...]:
+    """What is in conflict between a deployment and others that are wanted in the same run."""
+    every = (intent, *others)
+    known = classes(
+        [one for each in every for one in objects(each, "ingressclass")],
+        [one for each in every for one in objects(each, "ingressclassparams")],
+    )
+    mine = members(objects(intent, "ingress"), known)
+    return tuple(problems(mine, members([one for each in others for one in objects(each, "ingress")], known)))
 
 
 def _claimed(mine: Member, group: Sequence[Member]) -> Iterator[Problem]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -19,6 +19,7 @@ from mcp_packager.target import (
     DesiredInput,
     Examination,
     Exposure,
+    Intent,
     Resource,
     Via,
     WorldInput,
@@ -103,6 +104,13 @@ class EksTarget:
         from mcp_targets.eks.world import world
 
         return world(request)
+
+    def clashes(self, intent: Intent, others: Sequence[Intent]) -> tuple[Problem, ...]:
+        """Tools of one run that want the same host and path, or what one load balancer cannot be or hold."""
+        from mcp_targets._kube.together import clashing
+        from mcp_targets.eks.groups import between
+
+        return between(intent, others) or clashing(intent, others)
 
     def examine(self, manifest: Manifest, options: Any, environ: Mapping[str, str]) -> Examination:  # noqa: ARG002  # boto3 reads the environment itself
         """Whether account and cluster have what a deploy needs."""
