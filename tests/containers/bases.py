@@ -176,6 +176,8 @@ def _put(
             "os": "linux",
             "config": dict(run),
             "rootfs": {"type": "layers", "diff_ids": [_digest(raw)]},
+            # Buildah wants one entry for each layer.
+            "history": [{"created_by": "unpacked from packages"}],
         }
     ).encode()
     manifest = json.dumps(

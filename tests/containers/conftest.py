@@ -12,6 +12,7 @@ import pytest
 
 from tests.containers import bases
 from tests.containers.dockerd import Dockerd
+from tests.containers.podman import Podman, serving
 from tests.image import registries
 
 MINOR = "{}.{}".format(*sys.version_info)
@@ -44,6 +45,13 @@ def mirror(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         bases.push(address, MINOR)
         bases.push_redis(address)
         yield address
+
+
+@pytest.fixture(scope="session")
+def podman(mirror: str) -> Iterator[Podman]:
+    """The Podman of the session; a module that wants it puts its address into `DOCKER_HOST`."""
+    with serving(mirror) as running:
+        yield running
 
 
 @pytest.fixture(autouse=True, scope="session")

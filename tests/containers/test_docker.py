@@ -55,6 +55,7 @@ class TestDocker(TargetSuite):
         ]
 
 
+@pytest.mark.timeout(300)
 def test_the_demonstration_runs_where_a_daemon_is() -> None:
     """And leaves nothing there."""
     program = Path(__file__).parents[2] / "docs" / "demo.py"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import Any
 import pytest
 
 from mcp_packager.testing import Pack, Project, calling, greeting
-from tests.containers.asking import daemon
+from tests.containers.asking import daemon, left_of
 from tests.containers.test_docker import containers, names_of
 from tests.targets.loading import client
 
@@ -108,6 +110,7 @@ def test_too_little_memory_is_told(tmp_path: Path) -> None:
     told = pack.run("deploy", "--yes", expect=(1,)).told
     assert "for lack of memory" in told
     assert "[resources] memory" in told
+    assert left_of("hungry") == {"release"}
     pack.run("destroy", "--yes")
 
 
@@ -150,8 +153,7 @@ def test_a_port_that_is_taken_is_told_and_nothing_stays(tmp_path: Path) -> None:
         told = pack.run("deploy", "--yes", expect=(3,)).told
     assert "the port is taken" in told
     assert "[target.docker] port" in told
-    left = daemon().api.containers(filters={"label": "mcp-pack/tool=portless"})
-    assert left == []
+    assert left_of("portless") == {"release"}
     pack.run("destroy", "--yes")
 
 
@@ -162,6 +164,26 @@ def test_no_daemon_is_told_before_anything_happens(tmp_path: Path) -> None:
     told = Pack(project.folder, "docker", {"DOCKER_HOST": f"unix://{nowhere}"}).run("deploy", "--yes", expect=(1,)).told
     assert "no container daemon answers" in told
     assert "DOCKER_HOST" in told
+
+
+_REFUSED = """\
+import os
+import docker, requests
+from mcp_packager.errors import UserError
+from mcp_targets.docker.daemon import Daemon
+os.seteuid(65534)
+try:
+    Daemon(os.environ).api
+except UserError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody whom the daemon refuses")
+def test_a_socket_that_is_not_for_us_is_told() -> None:
+    done = subprocess.run([sys.executable, "-c", _REFUSED], capture_output=True, text=True, check=True)
+    assert "you may not speak to the container daemon at unix:" in done.stdout
+    assert "join the group docker" in done.stdout
 
 
 def test_a_base_that_is_not_there_is_told(tmp_path: Path) -> None:

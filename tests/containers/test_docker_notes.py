@@ -1,4 +1,4 @@
-"""An example with its real dependency service, deployed to `docker` and called by the TypeScript client."""
+"""An example with its real dependency service on Docker and on Podman, called by the TypeScript client."""
 
 from __future__ import annotations
 
@@ -27,11 +27,23 @@ pytestmark = [
 ]
 
 
+_ENGINES = ["docker", pytest.param("podman", marks=pytest.mark.real("podman", "podman-compose"))]
+
+
+@pytest.fixture(scope="module", params=_ENGINES)
+def engine(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Where the notes are deployed to."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "podman":
+            patch.setenv("DOCKER_HOST", request.getfixturevalue("podman").address)
+        yield request.param
+
+
 @pytest.fixture(scope="module")
-def notes(mirror: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pack]:
+def notes(engine: str, mirror: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pack]:
     bases.push_postgres(mirror)
     ignored = shutil.ignore_patterns("__pycache__", "dist", "tests")
-    project = shutil.copytree(EXAMPLE, tmp_path_factory.mktemp("notes") / "project", ignore=ignored)
+    project = shutil.copytree(EXAMPLE, tmp_path_factory.mktemp(f"notes-{engine}") / "project", ignore=ignored)
     manifest = project / "mcp-tool.toml"
     # The daemon asks no mirror of ours.
     manifest.write_text(manifest.read_text().replace("docker.io/library/postgres:17", f"{mirror}/library/postgres:17"))

@@ -10,7 +10,7 @@ import pytest
 
 from mcp_packager.testing import Pack
 from mcp_packager.verify import McpClient, texts
-from tests.containers.asking import daemon
+from tests.containers.asking import daemon, left_of
 
 pytestmark = [pytest.mark.real("dockerd", "docker-registry", "base-image"), pytest.mark.xdist_group("docker")]
 
@@ -180,6 +180,7 @@ def test_a_service_that_never_comes_up_is_told_with_its_log(tmp_path: Path, imag
     told = pack.run("deploy", "--yes", expect=(1,)).told
     assert "the service store did not come up" in told
     assert "nonsense" in told
+    assert left_of("never") == {"release", "volume"}  # its data volume is there, and empty: it is not ours to judge
     pack.run("destroy", "--yes", "--data")
 
 
@@ -189,4 +190,5 @@ def test_an_image_that_is_not_there_is_told(tmp_path: Path, mirror: str) -> None
     manifest.write_text(manifest.read_text().replace('name = "counter"', 'name = "none"'))
     told = pack.run("deploy", "--yes", expect=(1,)).told
     assert "of the service store cannot be had" in told
+    assert left_of("none") == {"release", "volume"}
     pack.run("destroy", "--yes", "--data")

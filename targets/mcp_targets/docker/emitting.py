@@ -36,7 +36,16 @@ exec 3<&0 4>&1
 {{
   # One that comes while the services end waits until they are gone, and those that are there share them.
   ! command -v flock >/dev/null 2>&1 || {{ exec 9>.stdio.lock && flock -s 9; }}
-  $compose -p "$project" run --rm -T --name "$name" "$tool" --transport stdio --config {config} 5>&1 <&3 >&4 3<&- 4>&-
+  set -- --name "$name" "$tool" --transport stdio --config {config}
+  if [ "$engine" = podman ]; then
+    # What it holds it hands on to what watches over each container, and stays: there the shell alone holds the pipe.
+    # And what it says of the services it says on standard output, which is the protocol's.
+    $compose -p "$project" up -d {services} >&2 </dev/null 3<&- 4>&- 9>&- &&
+      $compose -p "$project" run --no-deps --rm -T "$@" <&3 >&4 3<&- 4>&- 9>&-
+  else
+    $compose -p "$project" run --rm -T "$@" 5>&1 <&3 >&4 3<&- 4>&-
+  fi
+  exit
 }} | {{
   exec 3<&- 4>&- >/dev/null
   detached=$(command -v setsid) || detached=
@@ -70,7 +79,9 @@ def write_files(
         (to / name).write_text(text, encoding="utf-8")
     if _has_services(manifest):
         script = to / STDIO
-        script.write_text(_STDIO.format(tool=manifest.tool.name, config=f"{CONFIG_FOLDER}/config.json"))
+        services = " ".join(sorted(name for name, service in manifest.services.items() if service.image is not None))
+        config_file = f"{CONFIG_FOLDER}/config.json"
+        script.write_text(_STDIO.format(tool=manifest.tool.name, config=config_file, services=services))
         script.chmod(0o755)
 
 

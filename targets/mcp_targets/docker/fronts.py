@@ -6,7 +6,6 @@ import json
 import time
 from typing import Final
 
-from mcp_packager.errors import Problem, WorldError
 from mcp_packager.target import Resource, Value
 from mcp_targets.docker.containers import PAUSE, PYTHON, Containers, log_config
 from mcp_targets.docker.daemon import Daemon
@@ -15,7 +14,8 @@ from mcp_targets.docker.render import FRONT, PORT, SERVER
 from mcp_targets.docker.server import STOP_SECONDS as SERVER_STOP_SECONDS
 
 _STOP_SECONDS: Final = 12
-_SECONDS: Final = 20.0
+_SECONDS: Final = 60.0
+"""As long as a server may take to start where nothing else is said: a machine that is slow is so for both."""
 _FOLDER: Final = "/run/front"
 _STATE: Final = f"{_FOLDER}/state"
 _FRONT: Final = (*PYTHON, "-m", "mcp_tool.front")
@@ -60,7 +60,7 @@ class Fronts:
         """Have the front send new connections to the tool that is wanted.
 
         Raises:
-            WorldError: the front does not do it.
+            UserError: the front does not do it; its last log lines are in the problem.
         """
         upstream = resource.fields["upstream"]
         deadline = time.monotonic() + _SECONDS
@@ -69,7 +69,8 @@ class Fronts:
             if code == 0 and json.loads(said)["upstream"] == upstream:
                 return {"upstream": upstream}
             if time.monotonic() > deadline:
-                raise WorldError(Problem(f"the front does not move to {upstream}: {said[:200]}", "try again"))
+                why = f"the front does not move to {upstream}: {said[:200]}"
+                raise self._containers.not_up("the front", FRONT, why, "see its log, and try again")
             time.sleep(PAUSE)
 
     def upstream(self) -> str | None:

@@ -57,13 +57,18 @@ class Commands:
 
     def run(self, command: str, *arguments: str, moment: Moment | None = None) -> dict[str, Any]:
         """Run one to its end, or to its death at the moment."""
+        answer = self.attempt(command, *arguments, moment=moment)
+        assert answer["code"] == (KILLED if moment else 0), f"{command} {arguments} {moment}\n{answer['told']}"
+        return answer
+
+    def attempt(self, command: str, *arguments: str, moment: Moment | None = None) -> dict[str, Any]:
+        """Run one, however it ends; it may have ended before the moment."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         argv = [command, "--project", str(self._project), "--target", self._target, "--yes", *arguments]
         self._process.stdin.write(f"{json.dumps({'argv': argv, 'moment': moment})}\n")
         self._process.stdin.flush()
         answer: dict[str, Any] = json.loads(self._process.stdout.readline())
-        assert answer["code"] == (KILLED if moment else 0), f"{argv} {moment}\n{answer['told']}"
         return answer
 
 
