@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from isal import isal_zlib
+from zlib_ng import zlib_ng
 
 from mcp_packager.image.layering import ROOT
 
@@ -50,7 +50,7 @@ def read(chunks: Iterator[bytes], media_type: str) -> Contents:
         found = frozenset(_distributions(inside))
         while inside.read(_MOST):
             pass
-    except (isal_zlib.error, tarfile.TarError, EOFError):  # type: ignore[misc]  # its stub calls the class a value
+    except (zlib_ng.error, tarfile.TarError, EOFError):  # type: ignore[misc]  # its stub calls the class a value
         _drain(outside)
         return Contents(outside.digest, outside.size, None, readable=False)
     return Contents(outside.digest, outside.size, inside.digest, found)
@@ -80,12 +80,12 @@ def _distributions(inside: _Hashed) -> Iterator[tuple[str, str]]:
 
 def _inflated(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """Every member of a gzip stream, in pieces that stay small whatever is inside."""
-    making = isal_zlib.decompressobj(_GZIP)
+    making = zlib_ng.decompressobj(_GZIP)
     for chunk in chunks:
         data = chunk
         while data:
             if making.eof:
-                making = isal_zlib.decompressobj(_GZIP)
+                making = zlib_ng.decompressobj(_GZIP)
             yield making.decompress(data, _MOST)
             data = making.unused_data if making.eof else making.unconsumed_tail
     if not making.eof:
