@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests import real_parts
-from tests.containers.test_docker_life import wait_for
+from tests.containers.waiting import wait_for
 
 _SETTINGS = """\
 [containers]

@@ -10,7 +10,7 @@ import pytest
 
 from mcp_packager.testing import Pack, Project, calling, greeting
 from tests.containers.asking import daemon
-from tests.containers.test_docker_life import wait_for
+from tests.containers.waiting import wait_for
 
 pytestmark = [pytest.mark.real("dockerd", "docker-registry", "base-image"), pytest.mark.xdist_group("docker")]
 

@@ -18,8 +18,8 @@ from tests.containers import bases
 from tests.containers.asking import daemon
 from tests.containers.conftest import MINOR
 from tests.containers.dockerd import Dockerd
-from tests.containers.test_docker_life import wait_for
 from tests.containers.test_docker_services import count, write
+from tests.containers.waiting import wait_for
 from tests.image.registries import free_port
 
 pytestmark = [

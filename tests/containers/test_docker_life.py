@@ -6,8 +6,7 @@ import os
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +15,13 @@ import pytest
 from mcp_packager.testing import Pack, Project, calling, greeting
 from tests.containers.asking import daemon, left_of
 from tests.containers.test_docker import containers, names_of
+from tests.containers.waiting import wait_for
 from tests.targets.loading import client
 
 pytestmark = [pytest.mark.real("dockerd", "docker-registry", "base-image"), pytest.mark.xdist_group("docker")]
 
 LEAST = 2000
 """Calls that must have been answered before it counts that none failed."""
-
-
-def wait_for(happens: Callable[[], bool], seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not happens():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
 
 
 def inspect(pack: Pack, kind: str = "container") -> dict[str, Any]:

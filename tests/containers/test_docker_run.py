@@ -15,7 +15,7 @@ from mcp_packager.testing import Pack
 from mcp_packager.verify import McpClient, texts
 from tests.containers import test_docker_services as services
 from tests.containers.asking import daemon
-from tests.containers.test_docker_life import wait_for
+from tests.containers.waiting import wait_for
 from tests.image.registries import free_port
 from tests.sampling import sampled
 

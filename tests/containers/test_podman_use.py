@@ -23,7 +23,7 @@ from tests.containers.asking import daemon
 from tests.containers.conftest import MINOR
 from tests.containers.emitted import Emitted, build
 from tests.containers.podman import Podman
-from tests.containers.test_docker_life import wait_for
+from tests.containers.waiting import wait_for
 from tests.image.registries import free_port
 from tests.sampling import sampled
 

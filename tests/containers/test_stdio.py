@@ -21,7 +21,7 @@ from mcp_packager.testing import Pack, Project
 from tests.containers.asking import daemon
 from tests.containers.conftest import MINOR
 from tests.containers.emitted import Emitted, build
-from tests.containers.test_docker_life import wait_for
+from tests.containers.waiting import wait_for
 from tests.sampling import sampled, whole
 
 pytestmark = [pytest.mark.real("dockerd", "docker-registry", "base-image"), pytest.mark.xdist_group("docker")]
