@@ -23,6 +23,7 @@ class = "nginx"
 internal = true
 https = false
 keep = 3
+start_timeout = "90s"
 host = "suite.{domain}"
 
 [stage.second.target.kubernetes]

@@ -43,6 +43,7 @@ https = false
 internal = true
 host = "crash.{domain}"
 keep = {keep}
+start_timeout = "90s"
 
 [scale]
 min = 1

@@ -65,10 +65,18 @@ def test_a_secret_that_is_not_there(tool: Tool) -> None:
 
 
 def test_a_server_that_is_never_ready(tool: Tool) -> None:
-    tool.write("1.0.0", more=patch("Deployment", f"{SERVER}/readinessProbe/httpGet/path", "/nothing"))
+    tool.write("1.0.0", more=patch("Deployment", f"{SERVER}/readinessProbe/httpGet/path", "/nothing"), start="30s")
     told = tool.fails()
     assert "the candidate is not ready in time" in told
     assert "Readiness probe failed" in told
+
+
+def test_a_server_that_does_not_come_up_is_ended_by_its_probe(tool: Tool) -> None:
+    path = patch("Deployment", f"{SERVER}/startupProbe/httpGet/path", "/nothing")
+    tool.write("1.0.0", more=path, start="5s")
+    told = tool.fails()
+    assert "the candidate does not become ready: it ended: " in told
+    assert "Startup probe failed" in told
 
 
 def test_no_node_is_large_enough_and_that_is_said_at_once(tool: Tool) -> None:

@@ -122,11 +122,11 @@ def test_logs_of_every_pod_are_followed_over_a_rollout(tool: Tool) -> None:
         assert process.stdout is not None
         reading = threading.Thread(target=lines.extend, args=(iter(process.stdout),))
         reading.start()
-        tool.write("1.1.0")
-        tool.pack.deploy()
-        tool.asks()
-        pods = {each["metadata"]["name"] for each in tool.objects("pods")}
         try:
+            tool.write("1.1.0")
+            tool.pack.deploy()
+            tool.asks()
+            pods = {each["metadata"]["name"] for each in tool.objects("pods")}
             until(lambda: any('"version":"1.1.0"' in text and '"tools/call"' in text for text in lines), lines)
         finally:
             process.terminate()

@@ -17,7 +17,7 @@ entrypoint = "trouble"
 [target.kubernetes]
 registry = "{registry}/team"
 namespace = "{namespace}"
-start_timeout = "20s"
+start_timeout = "{start}"
 {options}
 
 [serve]
@@ -46,11 +46,16 @@ class Tool:
         self.cluster, self.folder, self.namespace = cluster, folder, namespace
         self.pack = Pack(folder, "kubernetes", {"MCP_PACK_HOME": str(folder.parent / "home")})
 
-    def write(self, version: str, *, options: str = "", more: str = "", code: str = CODE) -> None:
+    def write(self, version: str, *, options: str = "", more: str = "", code: str = CODE, start: str = "90s") -> None:
         """Write the project as of a version; ``options`` of the target, ``more`` at the end of the manifest."""
         self.folder.mkdir(exist_ok=True)
         manifest = _MANIFEST.format(
-            version=version, registry=self.cluster.registry, namespace=self.namespace, options=options, more=more
+            version=version,
+            registry=self.cluster.registry,
+            namespace=self.namespace,
+            options=options,
+            more=more,
+            start=start,
         )
         (self.folder / "mcp-tool.toml").write_text(manifest)
         (self.folder / "trouble.py").write_text(code.replace("{version}", version))

@@ -123,7 +123,10 @@ class Rollout:
 
     def _failed(self, what: str, why: Why) -> PackError:
         said = self._log(why.pod, previous=why.previous) if why.pod and why.crashed else ""
-        return WorldError(Problem(f"{what} does not become ready: {why.text}", _fix(why), found=said or None))
+        # Whoever is ended by a probe that failed ends well, and only the events say who ended it.
+        warned = self._warning(why.pod) if why.pod and why.crashed else None
+        text = f"{why.text}; {warned}" if warned and "probe failed" in warned else why.text
+        return WorldError(Problem(f"{what} does not become ready: {text}", _fix(why), found=said or None))
 
     def _late(self, what: str, pods: Sequence[Mapping[str, Any]], why: Why | None) -> PackError:
         waiting = next((pod for pod in pods if not is_ready(pod)), None)
