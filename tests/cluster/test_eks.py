@@ -17,7 +17,7 @@ import pytest
 
 from mcp_packager.target import Identity
 from mcp_packager.testing import Pack, TargetSuite
-from mcp_packager.testing.client import greeting
+from mcp_packager.testing.client import greeting, let_in
 from mcp_packager.testing.project import Project
 from mcp_targets._aws.names import tags, unlisted
 from mcp_targets._aws.rights import CLUSTER as CLUSTERS
@@ -45,6 +45,15 @@ S3 = """
 [[permissions.aws]]
 actions = ["{action}"]
 resources = ["arn:aws:s3:::notes/*"]
+"""
+
+
+ASKING = """
+[secrets.KEY]
+
+[serve.auth]
+mode = "bearer"
+keys = ["KEY"]
 """
 
 
@@ -186,10 +195,11 @@ def test_rights_in_aws_widen_narrow_and_go(
 def test_what_another_tool_has_is_refused_before_anything_is_made(
     tool: Callable[..., tuple[Project, Pack]], cluster: Cluster
 ) -> None:
-    _, first = tool("first", f'host = "tools.{DOMAIN}"\ngroup = "shared"\nshared_host = true\n')
+    _, first = tool("first", f'host = "tools.{DOMAIN}"\ngroup = "shared"\nshared_host = true\n', ASKING)
+    first = first.having(KEY="a-key-of-a-caller")
     done = first.deploy()
     assert done["endpoint"]["url"] == f"https://tools.{DOMAIN}/first/mcp"
-    assert greeting(done["endpoint"]["url"]).startswith("hello")
+    assert [let_in(done["endpoint"]["url"], key) for key in (None, "a-key-of-a-caller")] == [False, True]
     described = f"https://tools.{DOMAIN}/.well-known/oauth-protected-resource/first/mcp"
     with urllib.request.urlopen(described, timeout=20) as answer:
         assert json.load(answer)["resource"] == done["endpoint"]["url"]

@@ -91,6 +91,24 @@ ROLE: Final = (
 )
 """What the role of a tool takes."""
 
+SECRETS: Final = (
+    Needed(
+        "secretsmanager",
+        ("GetSecretValue",),
+        "arn:{partition}:secretsmanager:{region}:{account}:secret:*",
+        "secrets of aws-sm: without a secret_store",
+        always=False,
+    ),
+    Needed(
+        "ssm",
+        ("GetParameter",),
+        "arn:{partition}:ssm:{region}:{account}:parameter/*",
+        "secrets of aws-ssm: without a secret_store",
+        always=False,
+    ),
+)
+"""What secrets that AWS keeps take."""
+
 CLUSTER: Final = (
     Needed(
         "eks",

@@ -40,6 +40,14 @@ class Beside(Protocol):
         """
         ...
 
+    def secret(self, scheme: str, rest: str) -> bytes | None:
+        """The value of a secret that the cloud keeps; ``None`` where it has none of that name. Read only in apply.
+
+        Raises:
+            PackError: the cloud refuses, or keeps no secrets of that scheme.
+        """
+        ...
+
     def notes(self, cluster: Look) -> tuple[str, ...]:
         """What a deploy leaves for people to do, as far as the cluster shows it."""
         ...

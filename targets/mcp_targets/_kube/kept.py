@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import os
 import secrets as randomness
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,13 +33,21 @@ _LARGEST: Final = 1024 * 1024
 
 
 class Kept:
-    """The secrets and keys of one deployment."""
+    """The secrets and keys of one deployment. ``elsewhere`` reads what neither this machine nor the cluster keeps."""
 
-    def __init__(self, objects: Objects, names: Names, environ: Mapping[str, str], project: Path | None) -> None:
+    def __init__(
+        self,
+        objects: Objects,
+        names: Names,
+        environ: Mapping[str, str],
+        project: Path | None,
+        elsewhere: Callable[[str, str], bytes | None] | None = None,
+    ) -> None:
         self._objects = objects
         self._names = names
         self._environ = environ
         self._project = project or Path()
+        self._elsewhere = elsewhere
         self.read_values: list[str] = []
         """Values that were read for this deploy: nothing that is shown may hold them."""
 
@@ -133,6 +141,8 @@ class Kept:
                     value = (self._project / Path(rest).expanduser()).read_bytes()
                 except OSError:
                     value = b""
+            case _ if self._elsewhere is not None:
+                value = self._elsewhere(scheme, rest) or b""
             case _:
                 raise WorldError(Problem(f"a secret cannot be read from {source} here", "use env:, file: or k8s:"))
         if len(value) > _LARGEST:
@@ -178,11 +188,17 @@ def _place(there: Mapping[str, Any]) -> int:
 
 def _missing(name: str, source: str) -> UserError:
     scheme, _, rest = source.partition(":")
-    what = f"environment variable {rest}" if scheme == "env" else f"file {rest}"
+    match scheme:
+        case "env":
+            what, fix = f"environment variable {rest}", f"export {rest}=…"
+        case "file":
+            what, fix = f"file {rest}", f"create the file {rest}"
+        case _:
+            what, fix = source, f"put a value into {source}, in the account and region that is deployed to"
     return UserError(
         Problem(
             f"the secret {name} has no value: {what} is not there, or is empty",
-            f"export {rest}=…" if scheme == "env" else f"create the file {rest}",
+            fix,
             Place(key=f"secrets.{name}"),
         )
     )

@@ -63,7 +63,8 @@ class KubeWorld:
         api = Api(access) if request.glance is None else request.glance.once((Api, access.name), lambda: Api(access))
         self._objects = Objects(api, namespace, request.identity.labels(), request.glance)
         project = request.manifest.project if request.manifest else None
-        self._kept = Kept(self._objects, self._names, request.environ, project)
+        elsewhere = beside.secret if beside else None
+        self._kept = Kept(self._objects, self._names, request.environ, project, elsewhere)
         self._images = Images(request.output, request.environ)
         self._applying = Applying(self._objects, self._released, note)
         self._rollout = Rollout(self._objects, note)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mcp_packager.errors import Problem, UserError, WorldError
 from mcp_packager.target import Identity, Key, Kind, Observed, Phase, Plan, Resource, Scope, Step, Value
-from mcp_targets._aws import acm, ecr, eks, iam
+from mcp_targets._aws import acm, ecr, eks, iam, secrets
 from mcp_targets._aws.session import Aws
 from mcp_targets._kube.beside import Look
 from mcp_targets._kube.client import Api
@@ -125,6 +125,10 @@ class Account:
                 unseen = acm.judge(self._aws, self._options.certificate, self._options.host)
                 said += [] if unseen is None else [unseen]
         return tuple(said)
+
+    def secret(self, scheme: str, rest: str) -> bytes | None:
+        """The value of a secret of ``aws-sm:`` or ``aws-ssm:``."""
+        return secrets.read(self._aws, scheme, rest)
 
     def notes(self, cluster: Look) -> tuple[str, ...]:
         """The DNS record that somebody is to make."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mcp_packager.errors import PackError
 from mcp_packager.target import Examination, Finding, Grant
 from mcp_targets._aws.errors import speaking
-from mcp_targets._aws.rights import CLUSTER, REGISTRY, ROLE, actions, deployer_policy
+from mcp_targets._aws.rights import CLUSTER, REGISTRY, ROLE, SECRETS, actions, deployer_policy
 from mcp_targets._aws.session import Aws
 from mcp_targets._kube.client import Api
 from mcp_targets._kube.examine import examined as examined_cluster
@@ -20,7 +20,7 @@ from mcp_targets.eks.world import reaching
 if TYPE_CHECKING:
     from mcp_packager.manifest import Manifest
 
-NEEDED: Final = (*REGISTRY, *ROLE, *CLUSTER)
+NEEDED: Final = (*REGISTRY, *ROLE, *CLUSTER, *SECRETS)
 _PLACEHOLDERS: Final = ("aws", "REGION", "ACCOUNT")
 _ROLES: Final = ":assumed-role/"
 
@@ -38,7 +38,7 @@ def examined(manifest: Manifest, options: Options) -> Examination:
     who = _caller(aws)
     if who.state == "broken":
         return Examination((who,)).and_then(grant)
-    api = Api(reaching(aws, place.cluster))
+    api = Api(reaching(aws, place.cluster, f"{place.cluster} of EKS in {place.region}"))
     cluster = examined_cluster(api, options.namespace)
     beside = _beside(api) if cluster.findings[0].state == "ok" else iter(())
     return Examination((who, *allowed(aws))).and_then(grant).and_then(cluster).and_then(Examination(tuple(beside)))

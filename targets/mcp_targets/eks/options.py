@@ -99,7 +99,7 @@ class Options(Section):
     secret_store: Annotated[str, StringConstraints(max_length=300, pattern=_STORE)] | None = Field(
         None,
         description="Store of the External Secrets Operator, for secrets of aws-sm: and aws-ssm:: NAME or "
-        "SecretStore/NAME",
+        "SecretStore/NAME; whoever deploys reads them where unset",
     )
     architectures: Annotated[Many[Literal["amd64", "arm64"]], Field(min_length=1)] = Field(
         ("amd64",), description="Processors that the image is made for"

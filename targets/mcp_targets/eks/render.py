@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from mcp_packager.target import Artifact, DesiredInput, Identity, Key, Ref, Resource, Scope, digest, identity_of
-from mcp_targets._aws import documents, ecr, eks, iam
+from mcp_targets._aws import documents, ecr, eks, iam, secrets
 from mcp_targets._kube import render as kube
 from mcp_targets._kube.names import Names
 from mcp_targets._kube.options import patches_of
@@ -81,6 +81,7 @@ def site(manifest: Manifest, options: Options, artifact: Artifact | None = None)
         service_type="NodePort" if options.target_type == "instance" else "ClusterIP",
         service_account={"eks.amazonaws.com/role-arn": place.role(identity)} if web else {},
         egress=(_AGENT,) if by_role and not web else (),
+        readable=frozenset({"env", "file", *secrets.SCHEMES}),
         store=_store(options),
         storage_class=options.storage_class,
         service_monitor=options.service_monitor,

@@ -11,8 +11,8 @@ SUPPORT: Final[Mapping[str, Support]] = {
     "env": HONOURS,
     "secrets.description": HONOURS,
     "secrets.from": maps(
-        "env: and file: are read at deploy and kept in Secrets; k8s: is mounted from the tool's namespace; aws-sm: and "
-        "aws-ssm: are fetched by the External Secrets Operator where secret_store is set, else refused"
+        "env:, file:, aws-sm: and aws-ssm: are read at deploy and kept in Secrets; k8s: is mounted from the tool's "
+        "namespace; aws-sm: and aws-ssm: are left to the External Secrets Operator where secret_store is set"
     ),
     "secrets.as": HONOURS,
     "secrets.required": HONOURS,

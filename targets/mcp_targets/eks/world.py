@@ -9,9 +9,11 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mcp_packager.target import Glance
 from mcp_targets._aws.eks import Tokens, describe
 from mcp_targets._aws.session import Aws
 from mcp_targets._kube.client import Access, Api
+from mcp_targets._kube.package import loaded
 from mcp_targets._kube.world import KubeWorld
 from mcp_targets.eks.account import Account
 from mcp_targets.eks.options import Options
@@ -29,15 +31,21 @@ def world(request: WorldInput) -> KubeWorld:
     """
     options = request.options or Options()
     place = where(request.manifest, options)
-    aws = Aws(wanted(request.manifest, options))
-    access = reaching(aws, place.cluster)
-    account = Account(aws, Api(access), request.identity, options, request.manifest)
+    belongs = wanted(request.manifest, options)
+    glance = request.glance or Glance()
+    aws = glance.once((Aws, belongs.account, belongs.region), lambda: Aws(belongs))
+    access = reaching(aws, place.cluster, f"{place.cluster} of EKS in {place.region} of account {place.account}")
+    api = glance.once((Api, access.name), lambda: Api(access))
+    account = Account(aws, api, request.identity, options, request.manifest)
     return KubeWorld(request, access, beside=account)
 
 
-def reaching(aws: Aws, cluster: str) -> Access:
-    """The way to a cluster's API: its address and certificate from EKS, a token of our own signing."""
-    return Access(f"{cluster} of EKS in {aws.region}", lambda: _configured(aws, cluster))
+def reaching(aws: Aws, cluster: str, name: str) -> Access:
+    """The way to a cluster's API: its address and certificate from EKS, a token of our own signing.
+
+    ``name`` tells it from every other cluster.
+    """
+    return Access(name, lambda: _configured(aws, cluster))
 
 
 def _file_of(authority: str) -> str:
@@ -50,15 +58,13 @@ def _file_of(authority: str) -> str:
 
 
 def _configured(aws: Aws, name: str) -> Any:
-    from kubernetes.client import Configuration
-
     cluster = describe(aws, name)
     tokens = Tokens(aws, name)
 
     def renew(configuration: Any) -> None:
         configuration.api_key["BearerToken"] = f"Bearer {tokens.current()}"
 
-    configuration: Any = Configuration(host=cluster.endpoint, ssl_ca_cert=_file_of(cluster.authority))
+    configuration: Any = loaded().client.Configuration(host=cluster.endpoint, ssl_ca_cert=_file_of(cluster.authority))
     configuration.refresh_api_key_hook = renew
     renew(configuration)
     return configuration
