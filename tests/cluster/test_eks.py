@@ -31,7 +31,7 @@ from tests.cluster.amazon import ACCOUNT, CLUSTER, DEPLOYERS, REGION, Places
 from tests.cluster.cluster import Cluster
 from tests.cluster.ingress import DOMAIN, Ingresses
 
-pytestmark = pytest.mark.real("own-cluster", "base-image", "balancers", "docker-registry")
+pytestmark = [pytest.mark.real("own-cluster", "base-image", "balancers", "docker-registry"), pytest.mark.timeout(900)]
 
 NAMESPACE = "eks-tools"
 OPTIONS = f"""\

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -189,3 +190,9 @@ def test_the_policy_of_a_deployer_names_account_and_region() -> None:
     assert "ecr:PutImage" in by_resource[f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/*"]
     assert "eks:DescribeCluster" in by_resource[f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/*"]
     assert len({action for found in by_resource.values() for action in found}) == len(set(actions(NEEDED)))
+
+
+def test_the_page_shows_the_policy_as_it_is() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "eks.md").read_text("utf-8")
+    shown = json.loads(text.partition("```json\n")[2].partition("```")[0])
+    assert shown == deployer_policy(NEEDED, partition="aws", region=REGION, account=ACCOUNT)
