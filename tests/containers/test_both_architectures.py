@@ -23,6 +23,7 @@ from tests import real_parts
 from tests.containers import bases
 from tests.containers.asking import daemon
 from tests.containers.conftest import MINOR
+from tests.containers.podman import serving
 from tests.image import registries
 from tests.image.pushing import Pushed, project, push
 
@@ -136,6 +137,16 @@ def test_docker_gets_its_own_by_a_deploy(both: Both) -> None:
         assert _ready(done["endpoint"]["url"].removesuffix("/mcp") + "/readyz", 10)
     finally:
         both.pack.run("destroy", "--yes", "--data")
+
+
+@pytest.mark.real("podman", "podman-compose")
+def test_podman_pulls_and_runs_its_own(both: Both) -> None:
+    with serving(both.address) as podman:
+        program = str(podman.place / "bin" / "podman")
+        podman.run(program, "pull", "--quiet", "--tls-verify=false", both.pushed.reference)
+        ask = "import numpy, mcp_tool, platform; print(platform.machine())"
+        command = ("run", "--rm", "--network=none", "--entrypoint", "python3", both.pushed.reference, "-c", ask)
+        assert podman.run(program, *command).strip() == "x86_64"
 
 
 @pytest.mark.real("qemu-aarch64")
