@@ -16,7 +16,7 @@ from mcp_packager.target import STATE, DesiredInput, digest
 from mcp_packager.yaml import yaml_text
 from mcp_targets._kube.charttest import hook_key, hook_test
 from mcp_targets._kube.holes import Holes, unused
-from mcp_targets._kube.names import Names
+from mcp_targets._kube.names import SERVER, Names
 from mcp_targets._kube.plain import file_name, plain_objects
 from mcp_targets._kube.settings import config_document, url
 from mcp_targets._kube.site import Ingress, Object, Patch, Public, Site
@@ -158,15 +158,11 @@ def _opened(item: Object, names: Names, holes: Holes) -> Object:
 
 def _deployment(item: Object, holes: Holes) -> Object:
     template = item["spec"]["template"]
-    pod = {key: value for key, value in template["spec"].items() if key not in {"imagePullSecrets", "tolerations"}}
-    server, *others = pod["containers"]
-    pod |= {
-        "nodeSelector": holes.json(".Values.nodeSelector"),
-        "affinity": holes.json(".Values.affinity"),
-        "containers": [{**server, "resources": holes.json(".Values.resources")}, *others],
-        **holes.line("imagePullSecrets", ".Values.imagePullSecrets"),
-        **holes.line("tolerations", ".Values.tolerations"),
-    }
+    given = ("nodeSelector", "affinity", "tolerations", "imagePullSecrets")
+    pod = {key: value for key, value in template["spec"].items() if key not in given}
+    pod["containers"] = [_container(one, holes) for one in pod["containers"]]
+    for key in given:
+        pod |= holes.line(key, f".Values.{key}")
     spec = {key: value for key, value in item["spec"].items() if key != "replicas"}
     return {
         **item,
@@ -176,6 +172,14 @@ def _deployment(item: Object, holes: Holes) -> Object:
             "template": {"metadata": template["metadata"], "spec": pod},
         },
     }
+
+
+def _container(container: Mapping[str, Any], holes: Holes) -> dict[str, Any]:
+    """A container of the Pod; what the tool's own gets is a value."""
+    if container["name"] != SERVER:
+        return dict(container)
+    rest = {key: value for key, value in container.items() if key != "resources"}
+    return {**rest, **holes.line("resources", ".Values.resources")}
 
 
 def _annotated(metadata: Mapping[str, Any], expression: str, holes: Holes) -> dict[str, Any]:

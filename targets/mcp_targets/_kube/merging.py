@@ -40,7 +40,7 @@ def merged(document: Any, patch: Any) -> Any:
     Raises:
         PatchError: an item of a list has no name to be found by, or a directive is not known.
     """
-    if not isinstance(patch, Mapping) or not isinstance(document, Mapping):
+    if not isinstance(patch, Mapping):
         return copy.deepcopy(patch)
     match patch.get(_DIRECTIVE):
         case None:
@@ -49,7 +49,7 @@ def merged(document: Any, patch: Any) -> Any:
             return {key: copy.deepcopy(value) for key, value in patch.items() if key != _DIRECTIVE}
         case other:
             raise PatchError(f"{_DIRECTIVE} = {other!r} is not known here", "use replace, and delete in lists")
-    result = dict(document)
+    result = dict(document) if isinstance(document, Mapping) else {}
     for key, value in patch.items():
         if value is None or (isinstance(value, Mapping) and value.get(_DIRECTIVE) == "delete"):
             result.pop(key, None)
@@ -77,7 +77,7 @@ def _list(name: str, old: Any, new: list[Any]) -> list[Any]:
                     raise PatchError(f"there is no {key} {item[key]!r} in {name} to delete", "mend the name")
                 del result[at]
             case _ if at is None:
-                result.append(copy.deepcopy(dict(item)))
+                result.append(merged({}, item))
             case _:
                 result[at] = merged(result[at], item)
     return result

@@ -12,7 +12,7 @@ from typing import Any, Final
 from mcp_packager.errors import Place, Problem, UserError
 from mcp_targets._kube.jsonpatch import PatchError, applied
 from mcp_targets._kube.merging import merged
-from mcp_targets._kube.names import Names
+from mcp_targets._kube.names import SERVER, Names
 from mcp_targets._kube.site import Object, Patch
 
 _KEPT: Final = (
@@ -106,9 +106,7 @@ def _stolen(before: Object, after: Object, where: Place) -> list[Problem]:
     ]
     for path in (("metadata", "labels"), _PODS):
         had, has = _at(before, path) or {}, _at(after, path) or {}
-        lost = sorted(
-            key for key in had if key.startswith(("mcp-pack/", "app.kubernetes.io/")) and has.get(key) != had[key]
-        )
+        lost = sorted(key for key in had if key.startswith(_OURS) and has.get(key) != had[key])
         if lost:
             problems.append(
                 Problem(
@@ -118,7 +116,14 @@ def _stolen(before: Object, after: Object, where: Place) -> list[Problem]:
                     found=", ".join(lost),
                 )
             )
+    if before["kind"] == "Deployment" and SERVER not in _containers(after):
+        problems.append(Problem(f"the patch takes the container {SERVER} away, which is the tool", "leave it", where))
     return problems
+
+
+def _containers(item: Object) -> list[Any]:
+    found = _at(item, ("spec", "template", "spec", "containers"))
+    return [one.get("name") for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []
 
 
 def _invalid(item: Object, where: Place) -> list[Problem]:

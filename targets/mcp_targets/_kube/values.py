@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from mcp_packager.target import DesiredInput
-from mcp_targets._kube.names import Names
+from mcp_targets._kube.names import SERVER, Names
 from mcp_targets._kube.site import Ingress, Object, Site
 from mcp_targets._kube.workload import autoscaler, fewest, scales
 
@@ -69,9 +69,9 @@ def defaults(request: DesiredInput, site: Site, plain: tuple[Object, ...]) -> di
             "maxReplicas": scaling["maxReplicas"],
             "metrics": scaling["metrics"],
         },
-        "resources": pod["containers"][0]["resources"],
-        "nodeSelector": pod["nodeSelector"],
-        "affinity": pod["affinity"],
+        "resources": next(one.get("resources", {}) for one in pod["containers"] if one["name"] == SERVER),
+        "nodeSelector": pod.get("nodeSelector", {}),
+        "affinity": pod.get("affinity", {}),
         "tolerations": pod.get("tolerations", []),
         "serviceAccount": {"annotations": account["metadata"].get("annotations", {})},
     }

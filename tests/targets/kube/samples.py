@@ -158,6 +158,17 @@ path = "/shop/mcp"
 gateway = "infra/shared/https"
 """
 
+PATCHED: Final = f"""{SMALLEST}
+[[target.kubernetes.patches]]
+target = "deployment"
+json = [
+  {{ op = "remove", path = "/spec/template/spec/affinity" }},
+  {{ op = "test", path = "/spec/template/spec/containers/0/name", value = "server" }},
+  {{ op = "add", path = "/spec/template/spec/containers/0", value = {{ name = "beside", image = "example.com/a:1" }} }},
+]
+"""
+"""One with another container in front of the tool's."""
+
 SAMPLES: Final[Mapping[str, str]] = MappingProxyType(
     {"smallest": SMALLEST, "everything": EVERYTHING, "gateway": GATEWAY}
 )
@@ -223,8 +234,7 @@ class Made:
     @property
     def server(self) -> dict[str, Any]:
         """The tool's container."""
-        (found,) = self.pod["spec"]["containers"]
-        return dict(found)
+        return dict(next(one for one in self.pod["spec"]["containers"] if one["name"] == "server"))
 
 
 def made(folder: Path, text: str, stage: str = "default") -> Made:

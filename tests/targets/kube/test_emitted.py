@@ -18,7 +18,7 @@ from mcp_targets._kube.chart import semantic
 from mcp_targets._kube.emitting import write_files
 from tests import real_parts
 from tests.cluster.customs import CUSTOMS
-from tests.targets.kube.samples import ON_EKS, SAMPLES, Made, made, made_on_eks, yaml
+from tests.targets.kube.samples import ON_EKS, PATCHED, SAMPLES, Made, made, made_on_eks, yaml
 
 Objects = dict[tuple[str, str], dict[str, Any]]
 
@@ -67,11 +67,12 @@ def keyed(text: str) -> Objects:
     }
 
 
-@pytest.fixture(scope="module", params=[*SAMPLES, *ON_EKS])
+@pytest.fixture(scope="module", params=[*SAMPLES, "patched", *ON_EKS])
 def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Written:
     folder = tmp_path_factory.mktemp(request.param)
     name = request.param
-    found = made(folder / "project", SAMPLES[name]) if name in SAMPLES else made_on_eks(folder / "p", ON_EKS[name])
+    place = folder / "project"
+    found = made_on_eks(place, ON_EKS[name]) if name in ON_EKS else made(place, SAMPLES.get(name, PATCHED))
     output = folder / "out"
     output.mkdir()
     write_files(found.request, found.site, output)
@@ -184,7 +185,7 @@ def test_values_change_what_they_say(written: Written) -> None:
         for objects in (written.objects, changed)
     )
     assert "replicas" not in after["spec"]
-    (server,) = after["spec"]["template"]["spec"]["containers"]
+    server = after["spec"]["template"]["spec"]["containers"][-1]
     assert server["image"].startswith("mirror.example.com/shop")
     assert server["image"].endswith("e" * 12)
     assert after["spec"]["template"]["spec"]["tolerations"] == [{"key": "spot"}]

@@ -73,6 +73,10 @@ def test_a_merge_finds_items_by_their_names(tmp_path: Path) -> None:
             'target = "Deployment"\nmerge = { spec = { template = { spec = { containers = [{ image = "x" }] } } } }',
             "an item of containers has no name",
         ),
+        (
+            'target = "Deployment"\njson = [{ op = "remove", path = "/spec/template/spec/containers/0" }]',
+            "takes the container server away",
+        ),
         ('target = "ConfigMap"\nmerge = { immutable = false }', "changes immutable"),
     ],
 )
@@ -150,6 +154,7 @@ def test_lists_of_named_things_are_merged_by_name() -> None:
     assert merged(pod, {"containers": [{"$patch": "replace"}, {"name": "z"}]}) == {"containers": [{"name": "z"}]}
     assert merged({"args": ["a", "b"]}, {"args": ["c"]}) == {"args": ["c"]}
     assert merged({"a": {"b": 1, "c": 2}}, {"a": {"$patch": "replace", "d": 3}}) == {"a": {"d": 3}}
+    assert merged({"a": 1}, {"a": {"b": None, "c": 2}}) == {"a": {"c": 2}}
     assert merged({"a": {"b": 1}, "c": 2}, {"a": None, "c": {"$patch": "delete"}}) == {}
 
 
