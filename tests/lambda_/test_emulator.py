@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +16,9 @@ from tests import real_parts
 from tests.lambda_.asking import HELLO, event, legacy, modern, result
 from tests.lambda_.conftest import Task
 from tests.lambda_.emulator import Emulated, emulated
+from tests.lambda_.test_streaming import with_contract
 from tests.pipeline.projects import MANIFEST, project
-from tests.serve.process import LEGACY
+from tests.serve.process import LEGACY, make_bundle
 
 CODE = '''
 import os
@@ -105,6 +109,42 @@ def test_a_start_that_fails_is_told_in_one_line_and_to_whoever_invokes(task: Tas
     assert "TOKEN" in answer.document["errorMessage"]
     assert "required secrets have no value: TOKEN" in lines[0]["msg"]
     assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+_COPY = """
+import json, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from awslambdaric.lambda_runtime_hooks_runner import run_after_restore
+from mcp_tool.serve.aws.handler import Handler
+handler = Handler(Path(sys.argv[2]))
+assert "mcp.server" in sys.modules, "the snapshot holds the SDK"
+Path(sys.argv[3]).write_text("after")
+run_after_restore()
+class Context:
+    aws_request_id = "1"
+print(json.dumps(handler(json.loads(sys.argv[4]), Context())))
+"""
+
+
+@pytest.mark.real("lambda-emulator")
+def test_a_copy_of_a_snapshot_begins_by_aws_s_hooks(tmp_path: Path) -> None:
+    """The emulator takes no snapshots; the hooks are those of AWS's package, called as its runtime calls them."""
+    source = CODE + '\n\n@tool\ndef token() -> str:\n    """Tell it."""\n    return os.environ["TOKEN"]\n'
+    bundle = with_contract(make_bundle(tmp_path / "task", source, secrets={"TOKEN": {}}))
+    secret = tmp_path / "secret"
+    secret.write_text("before")
+    (bundle / "config.json").write_text(json.dumps({"secrets": {"TOKEN": {"file": str(secret)}}}))
+    packages = real_parts.lambda_emulator() / f"{sys.version_info[0]}.{sys.version_info[1]}"
+    call = json.dumps(modern("tools/call", {"name": "token", "arguments": {}}))
+    done = subprocess.run(
+        [sys.executable, "-c", _COPY, str(packages), str(bundle), str(secret), call],
+        env={**os.environ, "AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result(json.loads(done.stdout))["content"][0]["text"] == "after"
 
 
 class TestBothEras:

@@ -23,6 +23,7 @@ from mcp_tool.serve.aws import events, streaming
 from mcp_tool.serve.aws.function import CutShortError, Sink
 from tests.lambda_.asking import event, legacy, modern
 from tests.lambda_.runtime_api import RuntimeApi, serving
+from tests.serve.collector import collector
 from tests.serve.process import ENVELOPE, JSON, MODERN, make_bundle, message
 
 SOURCE = '''
@@ -267,3 +268,17 @@ def test_an_answer_that_ends_before_it_is_whole_is_told_as_that() -> None:
     assert posted.trailers["lambda-runtime-function-error-type"] == "Runtime.CutShortError"
     told = json.loads(base64.b64decode(posted.trailers["lambda-runtime-function-error-body"]))
     assert told["errorMessage"] == "the answer ended before it was whole"
+
+
+def test_traces_are_sent_before_the_answer_is_over(bundle: Path) -> None:
+    """What is left for later may never be sent: the environment is frozen until the next request, if there is one."""
+    call = modern("tools/call", {"name": "large", "arguments": {"size": 3}})
+    with contextlib.ExitStack() as stack:
+        collected = stack.enter_context(collector())
+        config = {"telemetry": {"otlp": collected.url}, "emf": {}}
+        runtime = stack.enter_context(running(bundle, config, TOKEN="t"))
+        _, body = runtime.api.invoke(call).streamed()
+        spans = [span.name for span in collected.spans()]
+    assert message(body)["result"]["content"][0]["text"] == "xxx"
+    assert spans == ["tools/call large"]
+    assert collected.metric("mcp.server.operation.duration")
