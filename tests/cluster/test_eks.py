@@ -6,6 +6,7 @@ others.
 
 from __future__ import annotations
 
+import base64
 import json
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
@@ -20,12 +21,12 @@ from mcp_packager.testing import Pack, TargetSuite
 from mcp_packager.testing.client import greeting, let_in
 from mcp_packager.testing.project import Project
 from mcp_targets._aws.names import tags, unlisted
-from mcp_targets._aws.rights import CLUSTER as CLUSTERS
-from mcp_targets._aws.rights import REGISTRY, ROLE, actions
+from mcp_targets._aws.rights import actions
 from mcp_targets._kube.client import Api, kubeconfig
 from mcp_targets._kube.kinds import BY_NAME, LEASES, SECRETS, SORTS
 from mcp_targets._kube.objects import Objects
 from mcp_targets._kube.rights import cluster_role
+from mcp_targets.eks.examine import NEEDED
 from tests.cluster import amazon
 from tests.cluster.amazon import ACCOUNT, CLUSTER, DEPLOYERS, REGION, Places
 from tests.cluster.cluster import Cluster
@@ -157,10 +158,15 @@ class TestEks(TargetSuite):
 def test_rights_in_aws_widen_narrow_and_go(
     tool: Callable[..., tuple[Project, Pack]], places: Places, cluster: Cluster
 ) -> None:
-    project, pack = tool("entitled", f'host = "entitled.{DOMAIN}"\n', S3.format(action="s3:GetObject"))
+    boto3.client("secretsmanager", region_name=REGION).create_secret(Name="team/token", SecretString="hush-hush")
+    kept = '[secrets.TOKEN]\nfrom = "aws-sm:team/token"\n'
+    project, pack = tool("entitled", f'host = "entitled.{DOMAIN}"\n', kept + S3.format(action="s3:GetObject"))
     done = pack.deploy()
     assert greeting(done["endpoint"]["url"]).startswith("hello")
     assert any("CNAME" in note for note in done["notes"])
+    held = [one.get("data", {}).get("value") for one in objects_of(cluster, "entitled").listing(SECRETS)]
+    assert base64.b64encode(b"hush-hush").decode() in held
+    assert "hush-hush" not in json.dumps(done)
     iam = boto3.client("iam")
     (role,) = [one for one in iam.list_roles()["Roles"] if one["RoleName"].startswith("entitled")]
     (association,) = places.amazon.associations.values()
@@ -180,14 +186,14 @@ def test_rights_in_aws_widen_narrow_and_go(
     assert places.amazon.writes() == []
     project.write("1.1.0")
     with (project.folder / "mcp-tool.toml").open("a") as manifest:
-        manifest.write(S3.format(action="s3:PutObject"))
+        manifest.write(kept + S3.format(action="s3:PutObject"))
     pack.deploy()
     assert allowed() == {"s3:PutObject"}
     project.write("1.2.0")
     pack.deploy()
     assert not places.amazon.associations
     assert not [one for one in iam.list_roles()["Roles"] if one["RoleName"].startswith("entitled")]
-    known = {action.partition(":")[2] for action in actions((*REGISTRY, *ROLE, *CLUSTERS))} | {"GetCallerIdentity"}
+    known = {action.partition(":")[2] for action in actions(NEEDED)} | {"GetCallerIdentity"}
     asked = {one.partition(" ")[2] for one in places.amazon.asked if not one.startswith("eks ")}
     assert asked <= known
 
