@@ -205,7 +205,16 @@ class Api:
         response = self._ask(method, path, query, data, content)
         if response.status >= 400:
             raise _refused(self.name, method, path, response.status, response.data)
-        return json.loads(response.data) if response.data else {}
+        try:
+            return json.loads(response.data) if response.data else {}
+        except ValueError:
+            raise WorldError(
+                Problem(
+                    f"what answers for the cluster {self.name} is not the API of one",
+                    "look at server in the kubeconfig, and at what stands in front of it",
+                    found=response.data[:100].decode("utf-8", "replace"),
+                )
+            ) from None
 
     def text(self, path: str, query: Mapping[str, str] | None = None) -> str:
         """A log, as text."""

@@ -110,7 +110,7 @@ class Objects:
         if grace is not None:
             body["gracePeriodSeconds"] = grace
         try:
-            self.api.send("DELETE", sort.path(self.namespace, name), body=body)
+            self.api.patiently(lambda: self.api.send("DELETE", sort.path(self.namespace, name), body=body))
         except ApiError as error:
             if error.status == 404:
                 return

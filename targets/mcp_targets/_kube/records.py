@@ -48,8 +48,7 @@ class SecretRecords:
 
     def listing(self) -> tuple[Release, ...]:
         """Every release, lowest number first."""
-        selector = f"{self._names.ours},{KIND} in ({RELEASE},{PART})"
-        return releases(self._objects.listing(SECRETS, selector=selector))
+        return releases(self._objects.listing(SECRETS))
 
     def add(self, release: Release) -> None:
         """Keep a release under its number.
@@ -110,7 +109,7 @@ def releases(secrets: Sequence[Mapping[str, Any]]) -> tuple[Release, ...]:
     found = []
     for secret in secrets:
         labels = secret["metadata"].get("labels") or {}
-        if labels.get(KIND) == RELEASE:
+        if labels.get(KIND) == RELEASE and labels.get(NAME, "").isdecimal():
             found.append(_release(int(labels[NAME]), data[secret["metadata"]["name"]], data))
     return tuple(sorted(found, key=lambda release: release.number))
 

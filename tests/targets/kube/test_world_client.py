@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from mcp_packager.errors import PackError, UserError
+from mcp_packager.errors import PackError, UserError, WorldError
 from mcp_packager.target import TransientError
 from mcp_targets._kube.client import Api, ApiError, kubeconfig
 
@@ -22,7 +22,7 @@ from mcp_targets._kube.client import Api, ApiError, kubeconfig
 class Said:
     """What the server answers, one after the other, and what it was asked."""
 
-    answers: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    answers: list[tuple[int, Any]] = field(default_factory=list)
     asked: list[tuple[str, str, str, bytes]] = field(default_factory=list)
 
 
@@ -34,7 +34,7 @@ def serving(said: Said) -> Iterator[str]:
             kind = self.headers.get("content-type") or self.headers.get("authorization") or ""
             said.asked.append((self.command, self.path, kind, body))
             status, document = said.answers.pop(0)
-            data = json.dumps(document).encode()
+            data = document if isinstance(document, bytes) else json.dumps(document).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
@@ -141,8 +141,14 @@ def test_what_is_not_there_is_none(api: Api, said: Said) -> None:
 
 
 def test_an_answer_that_is_no_json_is_told(api: Api, said: Said) -> None:
-    said.answers = [(418, [])]  # type: ignore[list-item]  # what no API server says
+    said.answers = [(418, [])]
     with pytest.raises(ApiError, match="answered 418"):
+        api.get("/x")
+
+
+def test_what_is_no_api_is_told(api: Api, said: Said) -> None:
+    said.answers = [(200, b"<html>welcome</html>")]
+    with pytest.raises(WorldError, match="is not the API of one"):
         api.get("/x")
 
 
