@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from mcp_packager.errors import PackError, Problem, UserError, WorldError
 from mcp_packager.target import TransientError
+from mcp_targets._kube.package import loaded
 
 CONNECT_SECONDS: Final = 10.0
 READ_SECONDS: Final = 60.0
@@ -49,8 +50,7 @@ def kubeconfig(context: str | None, environ: Mapping[str, str]) -> Access:
 
 
 def _configured(context: str | None, environ: Mapping[str, str]) -> Any:
-    import kubernetes
-
+    kubernetes = loaded()
     config: Any = kubernetes.config  # its functions carry no types
     configuration = kubernetes.client.Configuration()
     named = environ.get("KUBECONFIG", "")
@@ -150,12 +150,10 @@ class Api:
         """The ``kubernetes`` package's client: its connections, its TLS, its ways to prove who we are."""
         with self._mutex:
             if self._client is None:
-                from kubernetes.client import ApiClient
-
                 configuration = self._access.configure()
                 configuration.connection_pool_maxsize = POOL
                 configuration.retries = False
-                self._client = ApiClient(configuration)
+                self._client = loaded().client.ApiClient(configuration)
             return self._client
 
     def get(self, path: str, query: Mapping[str, str] | None = None) -> Any:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from mcp_packager.target import Ref
+from mcp_targets._kube.package import loaded
 from mcp_targets._kube.site import Object
 
 _GENERIC: Final = re.compile(r"^(list|dict)[\[(](?:str, ?)?(.+)[\])]$", re.IGNORECASE)
@@ -66,12 +67,10 @@ def faults(item: Object) -> list[Fault]:
 
 
 def _object(value: Any, model: str, path: str, explained: str) -> Iterator[Fault]:
-    from kubernetes.client import models
-
     if not isinstance(value, Mapping):
         yield Fault(path or "it", "is not an object", explained)
         return
-    made = getattr(models, model)  # the client loads each of its models when it is first asked for
+    made = getattr(loaded().client.models, model)  # the client loads each of its models when it is first asked for
     names = {spelled: name for name, spelled in made.attribute_map.items()}
     for key, item in value.items():
         here = f"{path}.{key}" if path else key

@@ -1,4 +1,4 @@
-"""What tools that are deployed in one run would do to each other at a cluster's door. Pure: from intents to problems."""
+"""What tools of one run would do to each other at a cluster's door. Pure: from intents to problems."""
 
 from __future__ import annotations
 
