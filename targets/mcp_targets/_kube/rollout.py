@@ -20,6 +20,8 @@ _BREATH: Final = 5.0
 """Seconds beside its probes' patience that a Pod has once it runs: they begin at any time, and take theirs."""
 _LOG_LINES: Final = 20
 _LIMIT: Final = 16 * 1024
+_TOLD_TO_END: Final = (0, 137, 143)
+"""Exit codes of a process that was told to end, and did so or was killed."""
 _REVISION: Final = "pod-template-hash"
 
 
@@ -124,7 +126,8 @@ class Rollout:
     def _failed(self, what: str, why: Why) -> PackError:
         said = self._log(why.pod, previous=why.previous) if why.pod and why.crashed else ""
         # Whoever is ended by a probe that failed ends well, and only the events say who ended it.
-        warned = self._warning(why.pod) if why.pod and why.crashed else None
+        was_told = any(f"exit code {code}" in why.text for code in _TOLD_TO_END)
+        warned = self._warning(why.pod) if why.pod and why.crashed and was_told else None
         text = f"{why.text}; {warned}" if warned and "probe failed" in warned else why.text
         return WorldError(Problem(f"{what} does not become ready: {text}", _fix(why), found=said or None))
 
