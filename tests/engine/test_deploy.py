@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import threading
+from collections.abc import Mapping
+
 import pytest
 
 from mcp_packager import engine
 from mcp_packager.errors import Problem, UserError, WorldError
-from mcp_packager.target import Action, Key, Outcome, Phase, Plan
+from mcp_packager.target import Action, Key, Outcome, Phase, Plan, Step, Value
 from tests.engine.fake import Cloud, FakeWorld, deploy, intent, plain, run, verify
 
 
@@ -211,3 +214,30 @@ def test_a_world_that_can_be_asked_first_is_asked_before_the_first_change() -> N
     assert "nothing was changed" in str(caught.value)
     assert cloud.state() == before, "not even a failure is recorded"
     assert [write for write in world.writes if "lock" not in write] == []
+
+
+class WaitingWorld(FakeWorld):
+    """A world in which making the network lasts until nobody waits for it any more, and making the key fails."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        super().__init__(cloud)
+        self.hurried = threading.Event()
+
+    def apply(self, step: Step) -> Mapping[str, Value]:
+        if step.key.kind == "network":
+            assert self.hurried.wait(30), "nobody said that it is not waited for"
+            raise WorldError(Problem("the network was no longer waited for", "run it again"))
+        if step.key.kind == "key":
+            raise WorldError(Problem("the key is refused", "mend it"))
+        return super().apply(step)
+
+    def hurry(self) -> None:
+        self.hurried.set()
+
+
+def test_what_is_waited_for_ends_when_something_else_failed() -> None:
+    cloud = Cloud()
+    world = WaitingWorld(cloud)
+    with pytest.raises(engine.Stopped, match="the key is refused"):
+        engine.deploy(intent("1"), world, verify=verify(cloud), run=run(cloud))
+    assert world.hurried.is_set()
