@@ -8,6 +8,7 @@ import subprocess
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -43,6 +44,24 @@ DIGEST = "sha256:" + "ab" * 32
 PLATFORM = Platform("3.13", "aarch64-manylinux_2_34")
 TARGET = LambdaTarget()
 BEARER = '[serve.auth]\nmode = "bearer"\nkeys = ["KEY"]\n[secrets.KEY]\nfrom = "env:KEY"\n'
+
+
+_BOTH = frozenset({"cloudformation", "terraform_json"})
+_TERRAFORM = frozenset({"terraform_json"})
+UNDONE: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "CKV_AWS_115": _BOTH,  # reserving is an option: it takes from what the account's other functions may have
+        "CKV_AWS_116": _BOTH,  # nothing invokes it asynchronously; dead_letters is there for whoever does
+        "CKV_AWS_117": _BOTH,  # a network is an option: a tool that reaches nothing private needs none
+        "CKV_AWS_149": _BOTH,  # AWS's own key encrypts it; a key of one's own costs, and nobody asked for it
+        "CKV_AWS_158": _BOTH,  # the same
+        "CKV_AWS_173": _BOTH,  # variables hold no secret, only where secrets stand
+        "CKV_AWS_272": _TERRAFORM,  # signing takes a profile of the account's, which is somebody else's to make
+        "CKV_AWS_338": _TERRAFORM,  # how long lines are kept is an option
+        "CKV2_AWS_57": _TERRAFORM,  # the key seals questions that are minutes old; who wants a new one replaces it
+    }
+)
+"""Checks of checkov that the files do not pass, in which of them, each with its reason."""
 
 
 def written(folder: Path, options: str = "", more: str = "") -> Manifest:
@@ -290,3 +309,16 @@ class TestBeside:
         line = [str(real_parts.checker("cfn-lint")), "--regions", REGION, "--", str(template)]
         done = subprocess.run(line, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+    @pytest.mark.real("checkov")
+    def test_nothing_fails_that_has_no_reason(self, tmp_path: Path) -> None:
+        output = build(tmp_path)
+        line = [str(real_parts.checker("checkov")), "--compact", "--quiet", "--skip-download", "--output", "json"]
+        files = [part for name in (building.TEMPLATE, building.TERRAFORM) for part in ("--file", name)]
+        done = subprocess.run([*line, *files], cwd=output, capture_output=True, text=True, check=False)
+        found = {
+            (report["check_type"], failed["check_id"])
+            for report in json.loads(done.stdout)
+            for failed in report["results"]["failed_checks"]
+        }
+        assert found == {(kind, check) for check, kinds in UNDONE.items() for kind in kinds}

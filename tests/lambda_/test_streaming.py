@@ -64,6 +64,7 @@ def state(client: Client) -> dict[str, str]:
 @tool
 async def large(size: int) -> str:
     """Say much."""
+    print("printed")
     return "x" * size
 '''
 
@@ -97,7 +98,8 @@ def running(
             **env,
         }
         line = [str(folder / "mcp-stream"), sys.executable, "/var/runtime/bootstrap.py"]
-        process = subprocess.Popen(command or line, env=around, stderr=subprocess.PIPE, text=True)
+        with (folder / "printed").open("wb") as printed:
+            process = subprocess.Popen(command or line, env=around, stdout=printed, stderr=subprocess.PIPE, text=True)
         try:
             yield Runtime(api, process)
         finally:
@@ -180,6 +182,7 @@ def test_an_image_starts_the_same_loop_for_answers_in_one_piece(bundle: Path) ->
         posted = runtime.api.invoke(modern("tools/call", {"name": "large", "arguments": {"size": 10}}))
         assert "lambda-runtime-function-response-mode" not in posted.headers
         assert message(json.loads(posted.body)["body"].encode())["result"]["content"][0]["text"] == "x" * 10
+        assert (bundle / "printed").read_text() == "printed\n", "nothing waits for a next invocation"
     with running(bundle, None, [*command, "--streamed"], TOKEN="t") as runtime:
         assert runtime.api.invoke(modern("server/discover", {})).streamed()[0]["statusCode"] == 200
 

@@ -68,7 +68,7 @@ class Prepared:
 
 def serve(request: Request) -> NoReturn:
     """Serve until the client or the system ends it; never returns. A start that fails exits 1 with one line."""
-    _show_prints_at_once()
+    show_prints_at_once()
     code = 0
     try:
         match request.transport:
@@ -90,7 +90,8 @@ def _fail(problem: StartProblem) -> NoReturn:
     _leave(1)
 
 
-def _show_prints_at_once() -> None:
+def show_prints_at_once() -> None:
+    """Write out each line that the author's code prints, also into a file or a pipe."""
     # Into a file or a pipe Python prints in blocks, and the last one is lost when the process is ended from outside.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)

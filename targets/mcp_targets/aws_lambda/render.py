@@ -157,7 +157,7 @@ def _function(request: DesiredInput, options: Options, role: Resource, group: Re
         "MemorySize": options.memory // _MIB,
         "Timeout": timeout(manifest, options),
         "EphemeralStorage": {"Size": options.storage // _MIB},
-        "LoggingConfig": {"LogFormat": "JSON", "LogGroup": group.name, "SystemLogLevel": "WARN"},
+        "LoggingConfig": {"LogFormat": "JSON", "LogGroup": group.name, "SystemLogLevel": "INFO"},
         "SnapStart": {"ApplyOn": "PublishedVersions" if options.snap_start else "None"},
         "VpcConfig": {
             "SubnetIds": sorted(options.vpc.subnets) if options.vpc else [],

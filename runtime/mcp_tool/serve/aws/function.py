@@ -77,6 +77,7 @@ class Function:
         Raises:
             StartProblem: And whatever else a start may fail with; `start.problem_of` tells it.
         """
+        start.show_prints_at_once()
         told = self._told = start.prepare(self._request, given_config())
         self._made: App | tuple[Served, Seeing]
         if ":" in told.tool["entrypoint"]:
