@@ -13,7 +13,7 @@ from tests import real_parts
 from tests.cluster.cluster import Cluster
 from tests.cluster.troubled import Tool
 
-pytestmark = [pytest.mark.real("cluster", "base-image"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real("cluster", "base-image"), pytest.mark.timeout(600)]
 
 NAMESPACE = "handover"
 
