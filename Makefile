@@ -47,7 +47,7 @@ packages: setup  ## Fetch the pinned packages that the tests' own index serves, 
 parts: packages  ## Install the node packages that the client tests use too (needs npm); on Debian, other Pythons
 	@$(BIN)/python -m tests.real_parts install
 
-demo: setup  ## Scaffold a tool, build it, deploy it to local, call it with a real client, remove it
+demo: setup  ## Scaffold a tool, build it, deploy it here, call it with a real client, remove it
 	@$(BIN)/python docs/demo.py
 
 test: packages  ## Run the tests; a real part that is missing here is skipped by name (CI=true: fails)

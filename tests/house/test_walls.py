@@ -14,7 +14,8 @@ from tests.house.tree import ROOT, imported, modules, strings
 
 _OWN = {"mcp_packager", "mcp_targets", "mcp_tool", "tests", "benchmarks"}
 _IN_TESTS = {"mcp-pack-shed"}  # the plugin in a distribution of its own, installed by the test that needs it
-_PROGRAMS = {("doctor.py", "docker"), ("monitoring.py", "kubernetes")}  # the program, the form of rules: not the target
+# The program, the form of rules: not the target.
+_PROGRAMS = {("building.py", "docker"), ("doctor.py", "docker"), ("monitoring.py", "kubernetes")}
 _WRAPPED = {"fastmcp", "fastmcp-slim"}  # imported only where a tool project depends on it and names a server of it
 _KNOWN_TARGETS = {"docker", "eks", "kubernetes", "lambda"}
 
