@@ -4,7 +4,7 @@ from mcp_packager.bundle.assemble import assemble, canonical
 from mcp_packager.bundle.author import AuthorFile, AuthorFiles, author_files, import_root
 from mcp_packager.bundle.entries import Bundle, Entry, Inline, ProjectFile, Stored, WheelMember, content
 from mcp_packager.bundle.secrets import scan_secrets
-from mcp_packager.bundle.tree import environment, materialise
+from mcp_packager.bundle.tree import environment, environment_key, materialise
 from mcp_packager.bundle.wheel import write_wheel
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "canonical",
     "content",
     "environment",
+    "environment_key",
     "import_root",
     "materialise",
     "scan_secrets",

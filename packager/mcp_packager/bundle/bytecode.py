@@ -51,7 +51,7 @@ def of_wheels(
                 paths = {cached_path(module.path, interpreter): made.get(module.path) for module in group}
                 stored[key] = _keep(key, paths, store)
     return tuple(
-        Entry(file.path, 0o644, file.sha256, file.size, StoredSource(stored[key].folder / file.path))
+        Entry(file.path, 0o644, file.sha256, file.size, StoredSource(stored[key].folder, file.path))
         for key in groups
         for file in stored[key].files
     )
@@ -68,7 +68,7 @@ def of_author(entries: Iterable[Entry], interpreter: Interpreter, store: Store) 
             stored[key] = _keep(key, {"module.pyc": made.get(path)}, store)
     return tuple(
         Entry(
-            cached_path(path, interpreter), 0o644, file.sha256, file.size, StoredSource(stored[key].folder / file.path)
+            cached_path(path, interpreter), 0o644, file.sha256, file.size, StoredSource(stored[key].folder, file.path)
         )
         for path, key in keys.items()
         for file in stored[key].files

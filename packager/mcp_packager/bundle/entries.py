@@ -20,14 +20,26 @@ class WheelMember:
 
     wheel: Path
     member: str
-    stored: Path
+    folder: Path
+    path: str
+
+    @property
+    def stored(self) -> Path:
+        """``path`` in the store's ``folder``: joined when it is asked for, which it is for few of thousands."""
+        return self.folder / self.path
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
     """A file of the store: a compiled module, or metadata that installing makes. To be linked; never written to."""
 
-    stored: Path
+    folder: Path
+    path: str
+
+    @property
+    def stored(self) -> Path:
+        """``path`` in the store's ``folder``."""
+        return self.folder / self.path
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +115,11 @@ def content(entry: Entry) -> bytes:
     match entry.source:
         case Inline(data):
             return data
-        case Stored(stored):
-            return stored.read_bytes()
-        case WheelMember(wheel, member, stored):
-            if stored.exists():
-                return stored.read_bytes()
+        case Stored() as found:
+            return found.stored.read_bytes()
+        case WheelMember(wheel, member) as found:
+            if found.stored.exists():
+                return found.stored.read_bytes()
             with zipfile.ZipFile(wheel) as archive:
                 return archive.read(member)
         case ProjectFile(path):

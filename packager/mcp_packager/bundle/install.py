@@ -79,9 +79,8 @@ def _listed(found: _Listed) -> tuple[Entry, ...]:
 
 def _entry(file: StoredFile, folder: Path, wheel: Wheel, moved: dict[str, str | None]) -> Entry:
     inner = file.path.removeprefix("lib/")
-    stored = folder / file.path
     member = moved.get(inner, inner)
-    source = Stored(stored) if member is None else WheelMember(wheel.path, member, stored)
+    source = Stored(folder, file.path) if member is None else WheelMember(wheel.path, member, folder, file.path)
     return Entry(file.path, file.mode, file.sha256, file.size, source)
 
 

@@ -14,7 +14,7 @@ from mcp_packager.bundle.entries import Bundle, Entry, Inline, ProjectFile, Stor
 from mcp_packager.bundle.merge import merged
 from mcp_packager.files import link_or_copy, remove_tree, writing
 from mcp_packager.interpreters import Interpreter
-from mcp_packager.lock import Lock, fetch
+from mcp_packager.lock import Lock, Wheel, fetch
 from mcp_packager.platforms import Platform
 from mcp_packager.progress import Progress, Silent
 from mcp_packager.store import EPOCH, Store, StoredFile, sha256_of
@@ -77,8 +77,8 @@ def _is(entry: Entry, found: os.DirEntry[str]) -> bool:
     if not stat.S_ISREG(state.st_mode) or state.st_size != entry.size:
         return False
     match entry.source:
-        case Stored(stored) | WheelMember(_, _, stored):
-            if os.path.samestat(state, stored.stat()):
+        case Stored() | WheelMember() as known:
+            if os.path.samestat(state, known.stored.stat()):
                 return True
         case ProjectFile() | Inline():
             if stat.S_IMODE(state.st_mode) != entry.mode:
@@ -104,8 +104,7 @@ def environment(
     shared = store or Store()
     told = progress or Silent()
     wheels = fetch(lock, platform, progress=told, store=shared)
-    identity = "\n".join([interpreter.identity if interpreter else "", *(wheel.sha256 for wheel in wheels)])
-    key = hashlib.sha256(identity.encode()).hexdigest()
+    key = _environment_key(wheels, interpreter)
     if found := shared.find(KIND, key):
         return found.folder / "lib"
     with told.stage("environment"):
@@ -121,18 +120,35 @@ def environment(
         return shared.folder(KIND, key, make).folder / "lib"
 
 
+def environment_key(
+    lock: Lock,
+    platform: Platform,
+    *,
+    interpreter: Interpreter | None = None,
+    progress: Progress | None = None,
+    store: Store | None = None,
+) -> str:
+    """What names the folder that :func:`environment` makes of the same, without looking at its thousands of files."""
+    return _environment_key(fetch(lock, platform, progress=progress or Silent(), store=store or Store()), interpreter)
+
+
+def _environment_key(wheels: Iterable[Wheel], interpreter: Interpreter | None) -> str:
+    identity = "\n".join([interpreter.identity if interpreter else "", *(wheel.sha256 for wheel in wheels)])
+    return hashlib.sha256(identity.encode()).hexdigest()
+
+
 def write_tree(entries: Iterable[Entry], folder: Path) -> None:
     """Write entries below an empty folder."""
-    known: set[str] = set()
+    made: set[str] = set()
     for entry in entries:
         parent = entry.path.rpartition("/")[0]
-        if parent not in known:
+        if parent not in made:
             (folder / parent).mkdir(parents=True, exist_ok=True)
-            known.add(parent)
+            made.add(parent)
         target = folder / entry.path
         match entry.source:
-            case Stored(stored) | WheelMember(_, _, stored):
-                link_or_copy(stored, target)
+            case Stored() | WheelMember() as known:
+                link_or_copy(known.stored, target)
             case ProjectFile() | Inline():
                 target.write_bytes(content(entry))
                 target.chmod(entry.mode)

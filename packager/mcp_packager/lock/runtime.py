@@ -87,9 +87,8 @@ def wheel(store: Store) -> RuntimeWheel:
 
     Its members are stored, not deflated: deflate's bytes differ between builds of zlib.
     """
-    members = _members()
+    key, members = _members()
     filename = f"mcp_tool_runtime-{facts().version}-py3-none-any.whl"
-    key = hashlib.sha256(_record(members).encode()).hexdigest()
 
     def make(folder: Path) -> tuple[StoredFile, ...]:
         return (write_file(folder, filename, _zip(members)),)
@@ -98,8 +97,8 @@ def wheel(store: Store) -> RuntimeWheel:
     return RuntimeWheel(entry.folder / filename, filename, entry.files[0].sha256, facts().version)
 
 
-def _members() -> dict[str, bytes]:
-    """Every file of the wheel but RECORD, by its path inside."""
+def _members() -> tuple[str, dict[str, bytes]]:
+    """Every file of the wheel by its path inside, and a hash over all of them."""
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or spec.origin is None:
         raise _missing()
@@ -120,7 +119,7 @@ def _files(folder: str) -> Iterator[tuple[str, int, int]]:
 
 
 @lru_cache(maxsize=2)
-def _wheel_of(root: str, files: tuple[tuple[str, int, int], ...]) -> dict[str, bytes]:
+def _wheel_of(root: str, files: tuple[tuple[str, int, int], ...]) -> tuple[str, dict[str, bytes]]:
     found = {
         f"{PACKAGE}/{path.removeprefix(root).lstrip(os.sep).replace(os.sep, '/')}": Path(path).read_bytes()
         for path, _, _ in files
@@ -129,7 +128,8 @@ def _wheel_of(root: str, files: tuple[tuple[str, int, int], ...]) -> dict[str, b
     found[f"{info}/METADATA"] = _metadata(facts()).encode()
     found[f"{info}/WHEEL"] = b"Wheel-Version: 1.0\nGenerator: mcp-pack\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     found[f"{info}/RECORD"] = _record(found).encode() + f"{info}/RECORD,,\n".encode()
-    return dict(sorted(found.items(), key=lambda item: (".dist-info/" in item[0], item[0])))
+    members = dict(sorted(found.items(), key=lambda item: (".dist-info/" in item[0], item[0])))
+    return hashlib.sha256(_record(members).encode()).hexdigest(), members
 
 
 def _metadata(known: RuntimeFacts) -> str:

@@ -13,7 +13,7 @@ from mcp_packager.pipeline.shipping import pushable, pushed
 from mcp_packager.pipeline.standing import base_of, pinned
 from mcp_packager.pipeline.timing import Timed
 from mcp_packager.progress import Progress
-from mcp_packager.store import Store
+from mcp_packager.store import Store, trusting
 from mcp_packager.target import ARTIFACT_FILE, BuildInput, write_artifact
 
 
@@ -32,11 +32,11 @@ def build(request: Request, *, output: Path | None = None, push: str | None = No
         project = open_project(request)
     if push is not None:
         pushable(push, project.aims)
-    prepared = prepare(project.manifest, project.aims, locked=request.locked, progress=timed)
-    every = [
-        build_one(prepared, aim, output or project.manifest.project / "dist", progress=timed) for aim in project.aims
-    ]
-    shipped = [None if push is None else pushed(built, push, progress=timed) for built in every]
+    with trusting():
+        prepared = prepare(project.manifest, project.aims, locked=request.locked, progress=timed)
+        folder = output or project.manifest.project / "dist"
+        every = [build_one(prepared, aim, folder, progress=timed) for aim in project.aims]
+        shipped = [None if push is None else pushed(built, push, progress=timed) for built in every]
     return tuple(
         BuildReport(
             target=built.aim.name,

@@ -17,6 +17,7 @@ from mcp_packager.bundle import (
     bytecode,
     canonical,
     environment,
+    environment_key,
     import_root,
     scan_secrets,
 )
@@ -151,13 +152,12 @@ def extract_contract(
     """
     platform, interpreter = host
     store = Store()
-    library = environment(lock, platform, interpreter=interpreter, progress=progress, store=store)
     entries = tuple(app_entries(author))
     tool = manifest.tool_document()
     secrets = tuple(manifest.code_secrets)
     facts = {
         "format": 1,
-        "library": library.parent.name,
+        "library": environment_key(lock, platform, interpreter=interpreter, progress=progress, store=store),
         "app": [[entry.path, entry.sha256] for entry in entries],
         "tool": tool,
         "env": dict(manifest.contract_env),
@@ -168,6 +168,7 @@ def extract_contract(
     known = store.record("contracts", key)
     if isinstance(known, dict):
         return Contract.from_document(json.loads(known["text"]))
+    library = environment(lock, platform, interpreter=interpreter, progress=progress, store=store)
     with progress.stage("contract"), ThreadPoolExecutor(1) as beside, store.scratch() as folder:
         beside.submit(meanwhile)
         write_tree(entries, folder)
