@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -10,11 +11,21 @@ from pydantic_core import PydanticCustomError
 from mcp_packager.manifest.section import IN_BUNDLE, Many, Section
 from mcp_packager.manifest.words import EntryPoint, Line, Name, RelativePath, Text, Word
 
+_RELEASE = r"(?:0|[1-9]\d{0,8})(?:\.(?:0|[1-9]\d{0,8})){0,5}"
+_BOUND = rf"(?:(?:[<>]=?|[=!]=) ?{_RELEASE}|~= ?{_RELEASE}\.0|~= ?{_RELEASE}\.[1-9]\d{{0,8}})"
+_BOUNDS = rf"{_BOUND}(?: ?, ?{_BOUND})*"
+_PLAIN_VERSION = re.compile(_RELEASE, re.ASCII)
+_PLAIN_SPECIFIER = re.compile(_BOUNDS, re.ASCII)
+_PLAIN_REQUIREMENT = re.compile(rf"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?: ?{_BOUNDS})?", re.ASCII)
+"""What nearly everybody writes is sound without `packaging`, whose import takes as long as all of the sections."""
+
 DEFAULT_VERSION = "0.1.0"
 DEFAULT_PYTHON = ">=3.11"
 
 
 def _version(text: str) -> str:
+    if _PLAIN_VERSION.fullmatch(text):
+        return text
     from packaging.version import InvalidVersion, Version  # 11 ms that most commands need not pay
 
     try:
@@ -34,6 +45,8 @@ def _version(text: str) -> str:
 
 
 def _specifier(text: str) -> str:
+    if _PLAIN_SPECIFIER.fullmatch(text):
+        return text
     from packaging.specifiers import InvalidSpecifier, SpecifierSet  # 30 ms that few files need
 
     try:
@@ -48,6 +61,8 @@ def _specifier(text: str) -> str:
 
 
 def _requirement(text: str) -> str:
+    if _PLAIN_REQUIREMENT.fullmatch(text):
+        return text
     from packaging.requirements import InvalidRequirement, Requirement  # 40 ms that few files need
 
     try:
