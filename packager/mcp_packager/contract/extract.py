@@ -111,6 +111,8 @@ def _environment(request: ExtractRequest, folder: Path) -> dict[str, str]:
     env.update(
         PYTHONPATH=os.pathsep.join((str(folder / "bundle" / "lib"), str(folder / "bundle" / "app"))),
         PYTHONHASHSEED="0",
+        # Looking for plugins reads every dependency's metadata, and none of them changes a schema.
+        PYDANTIC_DISABLE_PLUGINS="__all__",
         PYTHONIOENCODING="utf-8:backslashreplace",
         PATH=os.defpath,
         HOME=str(folder / "home"),

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -158,6 +156,9 @@ def _answers(address: tuple[str, int] | None, fields: Mapping[str, Value]) -> bo
     """Whether the tool says that it is ready; of somebody else's server, whether it says anything over HTTP."""
     if address is None:
         return False
+    import urllib.error  # 15 ms that no build and no check need pay
+    import urllib.request
+
     try:
         with urllib.request.urlopen(f"http://{address[0]}:{address[1]}/readyz", timeout=2) as answer:
             return bool(answer.status == 200) or HOSTED in fields
