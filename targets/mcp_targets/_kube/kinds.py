@@ -71,9 +71,7 @@ SORTS: Final = (
     Sort("service", "v1", "Service", "services"),
     Sort("statefulset", "apps/v1", "StatefulSet", "statefulsets", effect=_RESTARTED),
     Sort(CANDIDATE, "v1", "Pod", "pods"),
-    Sort("deployment", "apps/v1", "Deployment", "deployments", effect=_SWITCHED),
-    Sort("horizontalpodautoscaler", "autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
-    Sort("poddisruptionbudget", "policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
+    # Before the Pods: a load balancer's readiness gate is put into those alone that are made when it knows them.
     Sort(
         "targetgroupconfiguration",
         "gateway.k8s.aws/v1",
@@ -83,6 +81,9 @@ SORTS: Final = (
     ),
     Sort("ingress", "networking.k8s.io/v1", "Ingress", "ingresses"),
     Sort("httproute", "gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes", custom=True),
+    Sort("deployment", "apps/v1", "Deployment", "deployments", effect=_SWITCHED),
+    Sort("horizontalpodautoscaler", "autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
+    Sort("poddisruptionbudget", "policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
     Sort("servicemonitor", "monitoring.coreos.com/v1", "ServiceMonitor", "servicemonitors", custom=True),
 )
 """In the order in which they are made."""
