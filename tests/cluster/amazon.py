@@ -24,6 +24,7 @@ from urllib.parse import parse_qs, urlsplit
 import requests
 from moto import mock_aws
 
+from mcp_targets._kube.rights import cluster_role
 from tests.cluster.cluster import Cluster
 from tests.cluster.keys import Authority
 from tests.cluster.machine import HERE, NODE
@@ -216,6 +217,20 @@ class Places:
 
     amazon: Amazon
     environ: Mapping[str, str]
+
+
+def deployers() -> list[dict[str, Any]]:
+    """What gives :data:`DEPLOYERS` the rights that ``doctor`` prints, and no others."""
+    role = cluster_role()
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role["metadata"]["name"]}
+    bound = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": DEPLOYERS},
+        "roleRef": reference,
+        "subjects": [{"kind": "Group", "name": DEPLOYERS}],
+    }
+    return [role, bound]
 
 
 @contextlib.contextmanager

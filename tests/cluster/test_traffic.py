@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mcp_packager.testing import Pack, Project
+from tests.cluster import amazon
 from tests.cluster.cluster import Cluster
 from tests.cluster.ingress import DOMAIN, Ingresses
 from tests.sampling import sampled
@@ -27,28 +29,46 @@ OLD, NEW = "hello, you! This is 1.0.0.", "hello, you! This is 2.0.0."
 HOST = f"traffic.{DOMAIN}"
 
 
-@pytest.fixture(scope="module")
-def deployed(
-    cluster: Cluster, ingresses: Ingresses, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Project, Pack]]:
-    """Version 1.0.0, behind the plain class."""
-    options = f"""\
-registry = "{cluster.registry}/traffic"
+PLAIN = f"""\
+registry = "{{registry}}/traffic"
 namespace = "{NAMESPACE}"
 class = "nginx"
 internal = true
 https = false
 host = "{HOST}"
 """
-    del ingresses  # clients come in there
-    project = Project(tmp_path_factory.mktemp("traffic") / "tool", "kubernetes", options)
-    project.write("1.0.0")
-    pack = Pack(project.folder, "kubernetes", {})
-    pack.deploy()
-    yield project, pack
-    project.write("1.0.0")
-    pack.run("destroy", "--yes", "--data")
-    cluster.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+BALANCED = f"""\
+cluster = "{amazon.CLUSTER}"
+region = "{amazon.REGION}"
+account = "{amazon.ACCOUNT}"
+namespace = "{NAMESPACE}"
+start_timeout = "120s"
+host = "{HOST}"
+"""
+
+
+@pytest.fixture(scope="module", params=sampled(["kubernetes", "eks"], 1, of="traffic in a cluster"))
+def deployed(
+    request: pytest.FixtureRequest, cluster: Cluster, ingresses: Ingresses, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Project, Pack]]:
+    """Version 1.0.0, behind the plain class or the load balancer of Amazon."""
+    target: str = request.param
+    folder = tmp_path_factory.mktemp("traffic")
+    with contextlib.ExitStack() as stack:
+        environ: Mapping[str, str] = {}
+        if target == "eks":
+            cluster.apply(*amazon.deployers())
+            told = amazon.account(cluster, folder, hosts=ingresses.hosts, authority=ingresses.authority)
+            environ = {**stack.enter_context(told).environ, "KUBECONFIG": "/nonexistent"}
+        options = PLAIN.format(registry=cluster.registry) if target == "kubernetes" else BALANCED
+        project = Project(folder / "tool", target, options)
+        project.write("1.0.0")
+        pack = Pack(project.folder, target, environ)
+        pack.deploy()
+        yield project, pack
+        project.write("1.0.0")
+        pack.run("destroy", "--yes", "--data")
+    cluster.kubectl("delete", "namespace", NAMESPACE)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +100,7 @@ def test_an_update_and_a_rollback_fail_no_call(
         pack.deploy()
         pack.run("rollback", "--yes")
     with capsys.disabled():
-        print(f"\nkubernetes, update and rollback, {mode}: {seen.count} calls, {len(seen.failed)} failed")
+        print(f"\n{pack.target}, update and rollback, {mode}: {seen.count} calls, {len(seen.failed)} failed")
     assert seen.failed == []
     assert seen.count >= LEAST
     assert set(seen.answers) == {OLD, NEW}
@@ -111,7 +131,7 @@ def test_a_pod_that_is_deleted_fails_no_call(
         cluster.kubectl("delete", "pod", "-n", NAMESPACE, leaving)
         cluster.kubectl("rollout", "status", "-n", NAMESPACE, "deployment", "--timeout=120s")
     with capsys.disabled():
-        print(f"\nkubernetes, a Pod deleted: {seen.count} calls, {len(seen.failed)} failed")
+        print(f"\n{pack.target}, a Pod deleted: {seen.count} calls, {len(seen.failed)} failed")
     assert seen.failed == []
     assert seen.count >= FEWER
 
@@ -130,7 +150,7 @@ def test_a_pod_that_is_killed_fails_calls_until_it_is_noticed_and_no_longer(
         ingresses.until(lambda: restarts(cluster, struck) == 1 and len(pods(cluster)) == 2, "it is not back")
         whole = len(ingresses.seen(HOST))
     with capsys.disabled():
-        print(f"\nkubernetes, a Pod killed: {seen.count} calls, {len(seen.failed)} failed")
+        print(f"\n{pack.target}, a Pod killed: {seen.count} calls, {len(seen.failed)} failed")
     assert seen.count >= FEWER
     assert [entry for entry in ingresses.seen(HOST)[whole + 8 :] if entry["status"] != 200] == []
 
@@ -176,7 +196,7 @@ def test_a_broken_version_reaches_no_client(
             project.break_start()
         refused = pack.run("deploy", "--yes", expect=(1, 3))
     with capsys.disabled():
-        print(f"\nkubernetes, a version without {expected!r}: {seen.count} calls, {len(seen.failed)} failed")
+        print(f"\n{pack.target}, a version without {expected!r}: {seen.count} calls, {len(seen.failed)} failed")
     assert reason in refused.told
     assert seen.failed == []
     assert set(seen.answers) == {OLD}

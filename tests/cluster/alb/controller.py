@@ -140,8 +140,10 @@ class Controller:
             for host in rule.hosts
         }
         names = {_hostname(key): address for key, address in self._addresses.items()}
-        lines = [f"{address} {host}\n" for host, address in sorted({**hosts, **names}.items())]
-        _replace(self._place / "hosts", "".join(["127.0.0.1 localhost\n", *lines]))
+        lines = [
+            f"{address} {host}\n" for host, address in sorted({"localhost": "127.0.0.1", **hosts, **names}.items())
+        ]
+        _replace(self._place / "hosts", "".join(lines))
 
     def _tell(self, groups: Mapping[str, TargetGroup], states: _States) -> None:
         for each in self._refused.values():
