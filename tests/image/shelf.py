@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mcp_packager.image import Image, Reference, Registry, attach, signer, verify
+from mcp_packager.image import Image, Reference, Registry, attach, signer
 from mcp_packager.image.ingredients import Source
 from mcp_packager.image.judging import Held
 from mcp_packager.image.referrers import Subject
 from mcp_packager.image.registry import MANIFEST
 from mcp_packager.image.signing import public_key
-from mcp_packager.image.verifying import Requirement, Verified
+from mcp_packager.image.verifying import Requirement, Verified, verify
 from mcp_packager.store import Store
 from tests.image.attached import COMMIT, Keys, ingredients, pushed
 

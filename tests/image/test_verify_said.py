@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mcp_packager.image import Image, Reference, Registry, attach, provenance, referrers, sbom, signer, verify
+from mcp_packager.image import Image, Reference, Registry, attach, provenance, referrers, sbom, signer
 from mcp_packager.image.attaching import SIGNATURE
 from mcp_packager.image.documents import digest_of_bytes
 from mcp_packager.image.ingredients import Source
@@ -17,7 +17,7 @@ from mcp_packager.image.provenance import statement
 from mcp_packager.image.referrers import Piece, artifact
 from mcp_packager.image.registry import INDEX
 from mcp_packager.image.signing import BUNDLE, public_key
-from mcp_packager.image.verifying import Requirement
+from mcp_packager.image.verifying import Requirement, verify
 from mcp_packager.store import Store
 from tests.image.attached import COMMIT, enter, ingredients, pair, pushed, put
 from tests.image.shelf import EVERY, Shelf, failures, pieces, results, subject_of

@@ -2,7 +2,7 @@
 
 For targets: ``assemble`` makes the images of a build and writes them down, ``ship`` puts them into a registry from
 there, ``held`` asks whether one is there. Below: ``layers`` → ``base`` → ``image`` → ``push`` or ``write_layout``;
-``attach`` beside the push; ``verify`` for who pulls.
+``attach`` beside the push; ``verifying`` for who pulls, which is loaded by itself.
 """
 
 from mcp_packager.image.archive import docker_archive, manifests, write_layout
@@ -20,7 +20,6 @@ from mcp_packager.image.reference import Reference, mirrored, parse
 from mcp_packager.image.registry import Registry
 from mcp_packager.image.shipping import held, ship
 from mcp_packager.image.signing import signer
-from mcp_packager.image.verifying import verify
 
 __all__ = [
     "ASSEMBLED_FILE",
@@ -59,6 +58,5 @@ __all__ = [
     "read_layout",
     "ship",
     "signer",
-    "verify",
     "write_layout",
 ]
