@@ -5,11 +5,13 @@ import site
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mcp_tool.config import Config
 from mcp_tool.serve import private
 from mcp_tool.serve.problem import StartProblem
+
+if TYPE_CHECKING:
+    from mcp_tool.config import Config
 
 
 def open_paths(bundle: Path) -> None:
@@ -25,7 +27,7 @@ def open_paths(bundle: Path) -> None:
         site.addsitedir(str(library))
 
 
-def enter(config: Config, tool: Mapping[str, Any], *, defaults: bool = False) -> Mapping[str, Mapping[str, str]]:
+def enter(config: "Config", tool: Mapping[str, Any], *, defaults: bool = False) -> Mapping[str, Mapping[str, str]]:
     """Set the environment for the author's code and read the declared secrets.
 
     A secret declared `as: "env"` is an environment variable of its name; one declared `as: "file"` has its path
