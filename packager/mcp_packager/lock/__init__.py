@@ -7,7 +7,7 @@ from mcp_packager.lock.inputs import Inputs, gather
 from mcp_packager.lock.runtime import DISTRIBUTION as RUNTIME
 from mcp_packager.lock.runtime import record_hash
 from mcp_packager.lock.runtime import requirements as runtime_requirements
-from mcp_packager.lock.wheels import Wheel, fetch
+from mcp_packager.lock.wheels import Wheel, fetch, kept
 
 __all__ = [
     "FILE_NAME",
@@ -20,6 +20,7 @@ __all__ = [
     "ensure",
     "fetch",
     "gather",
+    "kept",
     "read",
     "record_hash",
     "runtime_requirements",

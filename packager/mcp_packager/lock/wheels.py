@@ -58,6 +58,12 @@ def fetch(
     return tuple(sorted(wheels, key=lambda wheel: wheel.name))
 
 
+def kept(lock: Lock, platform: Platform, *, store: Store | None = None) -> bool:
+    """Whether :func:`fetch` would find every wheel in the store."""
+    shared = store or Store()
+    return all(_stored(package, shared) for package in lock.platforms.get(platform, ()))
+
+
 def _stored(package: LockedPackage, store: Store) -> Path | None:
     entry = store.find(_KIND, package.sha256)
     return entry.folder / entry.files[0].path if entry else None

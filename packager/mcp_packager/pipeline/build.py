@@ -9,7 +9,7 @@ from mcp_packager.pipeline.artifacts import Built, write_contract
 from mcp_packager.pipeline.prepare import Prepared, bundles, prepare
 from mcp_packager.pipeline.project import Aim, open_project
 from mcp_packager.pipeline.requests import BuildReport, Request
-from mcp_packager.pipeline.shipping import pushable, pushed
+from mcp_packager.pipeline.shipping import load_client, pushable, pushed
 from mcp_packager.pipeline.standing import base_of, pinned
 from mcp_packager.pipeline.timing import Timed
 from mcp_packager.progress import Progress
@@ -33,7 +33,13 @@ def build(request: Request, *, output: Path | None = None, push: str | None = No
     if push is not None:
         pushable(push, project.aims)
     with trusting():
-        prepared = prepare(project.manifest, project.aims, locked=request.locked, progress=timed)
+        prepared = prepare(
+            project.manifest,
+            project.aims,
+            locked=request.locked,
+            progress=timed,
+            meanwhile=load_client if push is not None else lambda: None,
+        )
         folder = output or project.manifest.project / "dist"
         every = [build_one(prepared, aim, folder, progress=timed) for aim in project.aims]
         shipped = [None if push is None else pushed(built, push, progress=timed) for built in every]

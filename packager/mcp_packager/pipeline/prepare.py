@@ -19,6 +19,7 @@ from mcp_packager.bundle import (
     environment,
     environment_key,
     import_root,
+    install,
     scan_secrets,
 )
 from mcp_packager.bundle.assemble import app_entries
@@ -26,7 +27,7 @@ from mcp_packager.bundle.tree import write_tree
 from mcp_packager.contract import Contract, ExtractRequest, extract
 from mcp_packager.errors import Place, Problem, UserError
 from mcp_packager.interpreters import Interpreter, find, host_platform
-from mcp_packager.lock import Lock, ensure
+from mcp_packager.lock import Lock, ensure, fetch, kept
 from mcp_packager.manifest import Manifest
 from mcp_packager.pipeline.project import Aim
 from mcp_packager.pipeline.standing import with_bases
@@ -53,8 +54,17 @@ class Prepared:
     platforms: Mapping[str, _Pairs]
 
 
-def prepare(manifest: Manifest, aims: Sequence[Aim], *, locked: bool, progress: Progress) -> Prepared:
+def prepare(
+    manifest: Manifest,
+    aims: Sequence[Aim],
+    *,
+    locked: bool,
+    progress: Progress,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> Prepared:
     """Lock the dependencies and extract the contract; nothing is built yet.
+
+    ``meanwhile`` is done while the contract is read, where that takes a child process; what it raises is lost.
 
     Raises:
         UserError: the manifest asks what a target refuses, or dependencies, files or code are wrong.
@@ -68,9 +78,12 @@ def prepare(manifest: Manifest, aims: Sequence[Aim], *, locked: bool, progress: 
     lock = ensure(manifest, [host, *every], locked=locked, extras=manifest.extras, progress=progress)
     lock = with_bases(lock, manifest, aims, locked=locked, progress=progress)
     author = author_files(manifest)
-    contract = extract_contract(
-        manifest, lock, host, author, progress=progress, meanwhile=lambda: _ahead(manifest, author, every)
-    )
+
+    def ahead() -> None:
+        meanwhile()
+        _ahead(manifest, lock, author, every)
+
+    contract = extract_contract(manifest, lock, host, author, progress=progress, meanwhile=ahead)
     return Prepared(manifest, lock, author, host, contract, wanted)
 
 
@@ -85,13 +98,20 @@ def refuse(manifest: Manifest, aims: Sequence[Aim]) -> None:
         raise UserError(problems)
 
 
-def _ahead(manifest: Manifest, author: AuthorFiles, pairs: _Pairs) -> None:
-    """What bundles will ask of the author's files: the store remembers it, and whoever asks tells what is wrong."""
+def _ahead(manifest: Manifest, lock: Lock, author: AuthorFiles, pairs: _Pairs) -> None:
+    """What bundles will ask for: the store remembers it, or this process; and whoever asks tells what is wrong.
+
+    Nothing that takes long: who made a mistake in the code is not to wait for wheels.
+    """
     scan_secrets(author, manifest.tool.allow)
     entries = tuple(app_entries(author))
     for platform, interpreter in dict(pairs).items() if manifest.tool.bytecode else ():
         if interpreter.minor == platform.python:
             bytecode.of_author(entries, interpreter, Store())
+    for platform in dict(pairs):
+        if kept(lock, platform):
+            for wheel in fetch(lock, platform):
+                install.unpacked(wheel, Store())
 
 
 def _refused(manifest: Manifest, aim: Aim) -> tuple[Problem, ...]:

@@ -30,6 +30,11 @@ def pushable(repository: str, aims: Sequence[Aim]) -> None:
         raise UsageError(Problem("there is no image to push", "name one with --target that makes one", found=names))
 
 
+def load_client() -> None:
+    """Load what speaks to registries ahead of its use: half of what the shortest push takes."""
+    import urllib3  # noqa: F401 - for whoever pushes later in this process
+
+
 def pushed(built: Built, repository: str, *, progress: Progress) -> ShippedReport | None:
     """Put an artifact's image into a repository; ``None`` where the artifact is something else.
 
