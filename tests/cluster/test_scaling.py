@@ -1,68 +1,96 @@
-"""How many copies there are, when an autoscaler takes over from the manifest, and when it gives the number back."""
+"""The autoscaler of a real cluster takes copies in and out, as the load on them says."""
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests import real_parts
+from mcp_packager.testing import Pack
 from tests.cluster.cluster import Cluster
-from tests.cluster.troubled import Tool
+from tests.cluster.ingress import DOMAIN, Ingresses
+from tests.targets.loading import client
 
-pytestmark = [pytest.mark.real("cluster", "base-image"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real("own-cluster", "base-image", "balancers"), pytest.mark.timeout(600)]
 
 NAMESPACE = "scaling"
+MANIFEST = """\
+[tool]
+name = "scaled"
+version = "1.0.0"
+entrypoint = "scaled"
+
+[resources]
+cpu = 0.05
+
+[scale]
+min = 1
+max = 2
+cpu = 50
+
+[target.kubernetes]
+registry = "{registry}/scaling"
+namespace = "{namespace}"
+class = "nginx"
+internal = true
+https = false
+host = "scaling.{domain}"
+
+[[target.kubernetes.patches]]
+target = "HorizontalPodAutoscaler"
+merge = {{ spec = {{ behavior = {{ scaleDown = {{ stabilizationWindowSeconds = 0 }} }} }} }}
+"""
+CODE = '''\
+from mcp_tool import tool
+
+
+@tool
+def greet(name: str) -> str:
+    """Greet somebody, after some work."""
+    return f"hello, {name}! {sum(range(2_000_000))}"
+'''
 
 
 @pytest.fixture
-def tool(cluster: Cluster, tmp_path: Path) -> Iterator[Tool]:
-    made = Tool(cluster, tmp_path / "trouble", NAMESPACE)
-    yield made
-    made.pack.run("destroy", "--yes", "--data")
+def pack(cluster: Cluster, ingresses: Ingresses, tmp_path: Path) -> Iterator[Pack]:
+    """A tool of one copy at least and two at most, which takes a processor's time for each call."""
+    del ingresses  # clients come in there
+    folder = tmp_path / "scaled"
+    folder.mkdir()
+    manifest = MANIFEST.format(registry=cluster.registry, namespace=NAMESPACE, domain=DOMAIN)
+    (folder / "mcp-tool.toml").write_text(manifest)
+    (folder / "scaled.py").write_text(CODE)
+    pack = Pack(folder, "kubernetes", {})
+    pack.deploy()
+    yield pack
+    pack.run("destroy", "--yes", "--data")
+    cluster.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
 
 
-def write(tool: Tool, scale: str) -> None:
-    tool.write("1.0.0")
-    manifest = tool.folder / "mcp-tool.toml"
-    text = manifest.read_text().replace("min = 1\nmax = 1\n", scale)
-    manifest.write_text(text.replace('start_timeout = "20s"', 'start_timeout = "90s"'))
+def test_copies_follow_the_load(
+    pack: Pack, cluster: Cluster, ingresses: Ingresses, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def copies() -> int:
+        (workload,) = cluster.get("deployments", "-n", NAMESPACE)["items"]
+        return int(workload["status"].get("readyReplicas", 0))
+
+    with client() as calls, calls.load(pack.url(), least=100, seconds=120) as seen:
+        assert eventually(lambda: copies() == 2), cluster.kubectl("describe", "hpa", "-n", NAMESPACE)
+        # A deploy of the same leaves the number to the autoscaler.
+        pack.deploy()
+        assert copies() == 2
+    assert eventually(lambda: copies() == 1), cluster.kubectl("describe", "hpa", "-n", NAMESPACE)
+    with capsys.disabled():
+        print(f"\nscaled out and in: {seen.count} calls, {len(seen.failed)} failed")
+    assert seen.failed == []
 
 
-@contextmanager
-def numbers(tool: Tool) -> Iterator[list[str]]:
-    """Every number of copies that the Deployment is told to have while this is open, once it is closed."""
-    seen: list[str] = []
-    line = [
-        *(str(real_parts.PARTS["kubernetes"]()), "kubectl", f"--kubeconfig={tool.cluster.kubeconfig}", "get"),
-        *("deployments", "--namespace", NAMESPACE, "--watch", "-o", r'jsonpath={.spec.replicas}{"\n"}'),
-    ]
-    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as watching:
-        assert watching.stdout is not None
-        seen.append(watching.stdout.readline().strip())
-        try:
-            yield seen
-        finally:
-            watching.terminate()
-            seen += watching.stdout.read().split()
-
-
-def test_no_copy_is_lost_when_the_number_changes_hands(tool: Tool) -> None:
-    write(tool, "min = 2\n")
-    tool.pack.deploy()
-    write(tool, "min = 1\nmax = 5\n")
-    with numbers(tool) as seen:
-        tool.pack.deploy()
-    assert len(seen) > 1
-    assert set(seen) == {"2"}
-    tool.cluster.kubectl("scale", "deployment", "--all", "--replicas=3", "--namespace", NAMESPACE)
-    assert tool.pack.run("plan", "--exit-code").code == 0, "the number is the autoscaler's"
-    write(tool, "min = 2\n")
-    tool.pack.deploy()
-    (running,) = tool.objects("deployments")
-    assert running["spec"]["replicas"] == 2
-    assert tool.objects("horizontalpodautoscalers") == []
-    assert tool.pack.run("plan", "--exit-code").code == 0
+def eventually(condition: Callable[[], bool], seconds: float = 180) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.5)
+    return True
