@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 from mcp_packager import interpreters
 from mcp_packager.errors import UserError
@@ -158,3 +159,10 @@ def test_a_platform_is_as_coarse_as_a_shared_lock_wants(store: Store, tmp_path: 
 )
 def test_uv_names_of_other_systems(system: str, machine: str, libc: str, tag: str) -> None:
     assert interpreters._tag(system, machine, libc, "2.39") == tag
+
+
+@pytest.mark.parametrize("requirement", [">=3.11", ">= 3.11.0", ">=3.11.8", ">=3", ">=3.10", "~=3.11", ">=3.11,<3.12"])
+@pytest.mark.parametrize("version", ["3.11", "3.11.0", "3.11.7", "3.12.1", "3.10.9", "3.13.0rc1"])
+def test_a_version_fits_as_the_library_for_it_says(version: str, requirement: str) -> None:
+    expected = SpecifierSet(requirement).contains(version, prereleases=True)
+    assert interpreters._fits(version, requirement) is expected
