@@ -13,7 +13,7 @@ from mcp_packager.testing.project import Project
 from tests.cluster.cluster import Cluster
 from tests.cluster.ingress import DOMAIN, Ingresses
 
-pytestmark = [pytest.mark.real("cluster", "base-image", "balancers"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.real("own-cluster", "base-image", "balancers"), pytest.mark.timeout(900)]
 
 NAMESPACE = "suite"
 OPTIONS = """\
