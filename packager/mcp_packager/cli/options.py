@@ -47,7 +47,8 @@ def _complete_stage(ctx: click.Context, _parameter: click.Parameter, incomplete:
     return [CompletionItem(name) for name in ("default", *seen.stages) if name.startswith(incomplete)]
 
 
-def _complete_target(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def complete_target(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The manifest's targets, then what else is installed."""
     from mcp_packager.cli.peek import installed_targets, peek
 
     names = dict.fromkeys((*peek(Path(ctx.params.get("project") or ".")).targets, *installed_targets()))
@@ -70,7 +71,7 @@ _TARGETS = click.option(
     "targets",
     multiple=True,
     metavar="NAME",
-    shell_complete=_complete_target,
+    shell_complete=complete_target,
     help="A target; may be given several times.  [default: every [target.*], else local]",
 )
 _LOCKED = click.option("--locked", is_flag=True, help="Fail rather than change mcp-tool.lock.")
