@@ -29,7 +29,7 @@ from tests.targets.crash.matrix import Told, commands, timeout_of
 from tests.targets.loading import client
 
 pytestmark = [
-    pytest.mark.real("cluster", "base-image", "balancers"),
+    pytest.mark.real("own-cluster", "base-image", "balancers"),
     pytest.mark.timeout(7200 if sampling.whole() else 600),
 ]
 
