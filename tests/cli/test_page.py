@@ -7,13 +7,13 @@ import re
 
 import pytest
 
-from mcp_packager.cli.commands.doctor import Finding
 from mcp_packager.cli.root import COMMANDS
 from mcp_packager.client_config import CLIENTS, Written
 from mcp_packager.errors import Problem
 from mcp_packager.pipeline import requests
 from mcp_packager.scaffold import Project
 from mcp_packager.store import Pruned
+from mcp_packager.target.examination import Finding
 from tests.cli.pages import BLOCK, DOCS
 
 PAGE = (DOCS / "cli.md").read_text()
