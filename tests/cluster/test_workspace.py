@@ -17,7 +17,7 @@ from mcp_targets._kube.client import Api
 from tests.cluster.cluster import Cluster
 from tests.cluster.ingress import DOMAIN, Ingresses
 
-pytestmark = pytest.mark.real("cluster", "base-image", "balancers")
+pytestmark = pytest.mark.real("own-cluster", "base-image", "balancers")
 
 NAMESPACE = "workspace"
 CODE = '''
