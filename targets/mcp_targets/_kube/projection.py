@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from mcp_packager.target import Value
 from mcp_targets._kube.names import MANAGER
-from mcp_targets._kube.quantity import amount
+from mcp_targets._kube.quantities import amount
 
 OBJECT: Final = "object"
 OWNED: Final = "owned"

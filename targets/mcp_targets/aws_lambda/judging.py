@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from mcp_packager.errors import Place, Problem
+from mcp_targets._aws.place import unplaced
 from mcp_targets.aws_lambda.options import RETENTIONS, Options
-from mcp_targets.aws_lambda.place import unplaced
 from mcp_targets.aws_lambda.settings import LONGEST, MOST_BODY, timeout
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _READ: Final = frozenset({"env", "file", "aws-sm", "aws-ssm"})
 
 def problems(manifest: Manifest, options: Options) -> Iterator[Problem]:
     """Everything at once."""
-    yield from unplaced(manifest, options)
+    yield from unplaced(manifest, options, "lambda")
     yield from _sizes(manifest, options)
     yield from _times(manifest, options)
     yield from _secrets(manifest)

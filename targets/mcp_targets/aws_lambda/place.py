@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from mcp_packager.errors import Place, Problem, UserError
+from mcp_packager.errors import UserError
 from mcp_packager.target import Alphabet, Identity
 from mcp_targets._aws.names import partition_of
+from mcp_targets._aws.place import account_of, region_of, unplaced
 from mcp_targets.aws_lambda.options import Options
 
 if TYPE_CHECKING:
@@ -59,45 +59,7 @@ def where(manifest: Manifest | None, options: Options) -> Where:
     Raises:
         UserError: the manifest leaves something of it open.
     """
-    problems = tuple(unplaced(manifest, options))
+    problems = tuple(unplaced(manifest, options, "lambda"))
     if problems:
         raise UserError(problems)
-    return Where(_region(manifest, options) or "", _account(manifest, options) or "")
-
-
-def unplaced(manifest: Manifest | None, options: Options) -> Iterator[Problem]:
-    """What is missing or contradicts itself."""
-    file = None if manifest is None else str(manifest.path)
-    for name, found, sample in (
-        ("region", _region(manifest, options), "eu-central-1"),
-        ("account", _account(manifest, options), "123456789012"),
-    ):
-        if found is None:
-            yield Problem(
-                f"the target lambda does not know which {name}",
-                f'add {name} = "{sample}" to [target.lambda], or aws_{name} to the stage\'s [pin]',
-                Place(file, key=f"target.lambda.{name}"),
-            )
-    pin = None if manifest is None else manifest.pin
-    if pin is None:
-        return
-    for name, said, pinned in (
-        ("region", options.region, pin.aws_region),
-        ("account", options.account, pin.aws_account),
-    ):
-        if said is not None and pinned is not None and said != pinned:
-            yield Problem(
-                f"[target.lambda] and [pin] name two {name}s",
-                "leave one of them away, or make them the same",
-                Place(file, key=f"target.lambda.{name}"),
-                expected=pinned,
-                found=said,
-            )
-
-
-def _region(manifest: Manifest | None, options: Options) -> str | None:
-    return options.region or (manifest.pin.aws_region if manifest and manifest.pin else None)
-
-
-def _account(manifest: Manifest | None, options: Options) -> str | None:
-    return options.account or (manifest.pin.aws_account if manifest and manifest.pin else None)
+    return Where(region_of(manifest, options) or "", account_of(manifest, options) or "")

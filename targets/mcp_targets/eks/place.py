@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mcp_packager.errors import Place, Problem, UserError
 from mcp_packager.target import Identity
+from mcp_targets._aws import place
 from mcp_targets._aws.iam import role_name
 from mcp_targets._aws.names import REPOSITORY, partition_of, registry
 from mcp_targets._aws.session import Wanted
@@ -58,7 +59,7 @@ def where(manifest: Manifest | None, options: Options) -> Where:
     problems = tuple(unplaced(manifest, options))
     if problems:
         raise UserError(problems)
-    region, account = _region(manifest, options), _account(manifest, options)
+    region, account = place.region_of(manifest, options), place.account_of(manifest, options)
     return Where(options.cluster or "", region or "", account or "")
 
 
@@ -79,36 +80,4 @@ def unplaced(manifest: Manifest | None, options: Options) -> Iterator[Problem]:
             'add cluster = "NAME" to [target.eks]',
             Place(file, key="target.eks.cluster"),
         )
-    for name, found, sample in (
-        ("region", _region(manifest, options), "eu-central-1"),
-        ("account", _account(manifest, options), "123456789012"),
-    ):
-        if found is None:
-            yield Problem(
-                f"the target eks does not know which {name}",
-                f'add {name} = "{sample}" to [target.eks], or aws_{name} to the stage\'s [pin]',
-                Place(file, key=f"target.eks.{name}"),
-            )
-    pin = None if manifest is None else manifest.pin
-    if pin is None:
-        return
-    for name, said, pinned in (
-        ("region", options.region, pin.aws_region),
-        ("account", options.account, pin.aws_account),
-    ):
-        if said is not None and pinned is not None and said != pinned:
-            yield Problem(
-                f"[target.eks] and [pin] name two {name}s",
-                "leave one of them away, or make them the same",
-                Place(file, key=f"target.eks.{name}"),
-                expected=pinned,
-                found=said,
-            )
-
-
-def _region(manifest: Manifest | None, options: Options) -> str | None:
-    return options.region or (manifest.pin.aws_region if manifest and manifest.pin else None)
-
-
-def _account(manifest: Manifest | None, options: Options) -> str | None:
-    return options.account or (manifest.pin.aws_account if manifest and manifest.pin else None)
+    yield from place.unplaced(manifest, options, "eks")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mcp_targets._kube.projection import FOREIGN, OBJECT, STATE, observed_fields, projected
-from mcp_targets._kube.quantity import amount
+from mcp_targets._kube.quantities import amount
 
 WANTED: dict[str, Any] = {
     "apiVersion": "apps/v1",
