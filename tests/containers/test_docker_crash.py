@@ -44,6 +44,8 @@ class Place(matrix.Place):
     """One project at the tests' daemon."""
 
     target = "docker"
+    before: frozenset[str] = frozenset()
+    """What other tests left at the daemon, or use there."""
 
     def picture(self, new: str, old: str) -> dict[str, Any]:
         here = world()
@@ -73,8 +75,7 @@ class Place(matrix.Place):
         return str(before.number)
 
     def nothing_left(self) -> None:
-        left = [*containers(), *(name for name in all_volumes()), *networks(), *images(), *all_images()]
-        assert left == []
+        assert everything() - self.before == set()
 
 
 def _steady(thing: Observed) -> dict[str, Any]:
@@ -87,6 +88,11 @@ def containers() -> Iterator[str]:
     """Every container at the daemon: what has no name of ours must not be there either."""
     for found in daemon().api.containers(all=True):
         yield f"{found['Names'][0].lstrip('/')}: {found['State']}"
+
+
+def everything() -> set[str]:
+    """All that there is at the daemon, which other tests use too."""
+    return {*containers(), *all_volumes(), *networks(), *images(), *all_images()}
 
 
 def all_volumes() -> list[str]:
@@ -149,6 +155,7 @@ def place(folder: Path, keep: int) -> Iterator[Place]:
     environ = {"WORD": "sesame"}
     with client() as calls, commands("docker", folder / "suite", environ) as running:
         made = Place(folder, running, calls, keep)
+        made.before = frozenset(everything())
         try:
             yield made
         finally:
