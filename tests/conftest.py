@@ -7,6 +7,7 @@ import itertools
 import os
 import re
 import shutil
+import signal
 import socket
 import stat
 import tempfile
@@ -42,6 +43,9 @@ _SHARED = ("tests/containers/", "tests/cluster/")
 def pytest_configure(config: pytest.Config) -> None:
     """Set the process's environment once, before any test module is imported and before workers start."""
     sampling.seed()  # before workers start: they collect the same tests
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # Whoever starts us in the background has us ignore it, and so would every command that a test interrupts.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if _SESSION not in os.environ:
         run = os.environ.get("MCP_PACK_TEST_RUN")
         os.environ[_SESSION] = tempfile.mkdtemp(prefix=f"mcp-pack-tests-run-{run}-" if run else "mcp-pack-tests-")

@@ -77,7 +77,26 @@ class Rollout:
         Raises:
             WorldError: it failed, or is not done within its ``progressDeadlineSeconds``.
         """
-        return self._settled(BY_NAME["deployment"], name, rolled_out)
+        done = self._settled(BY_NAME["deployment"], name, rolled_out)
+        self._until_unasked(done)
+        return done
+
+    def _until_unasked(self, deployment: Mapping[str, Any]) -> None:
+        """Wait until no request is sent to the Pods that go.
+
+        Whatever stands in front of them learns of it a little later than the Deployment counts them out: as long as
+        they pause before their end.
+        """
+        pause = max(map(_pause_before_end, deployment["spec"]["template"]["spec"]["containers"]), default=0.0)
+        give_up = time.monotonic() + pause
+        while time.monotonic() < give_up and any(map(_ends, self._pods_of(deployment))):
+            self._pause(f"Deployment {deployment['metadata']['name']}")
+
+    def _pods_of(self, thing: Mapping[str, Any]) -> list[Any]:
+        """Every Pod of a workload, those on their way out among them."""
+        wanted = ",".join(f"{key}={value}" for key, value in thing["spec"]["selector"]["matchLabels"].items())
+        found: list[Any] = self._objects.api.get(PODS.path(self._objects.namespace), {"labelSelector": wanted})["items"]
+        return found
 
     def stateful_set(self, name: str) -> Any:
         """Wait until a StatefulSet's Pods are ready, and answer it.
@@ -182,6 +201,16 @@ def patience(spec: Mapping[str, Any], *, running: bool = False) -> float:
     ``running``: from the moment on that its containers do.
     """
     return (_BREATH if running else _SLACK) + max(map(_probed, spec.get("containers", ())), default=0.0)
+
+
+def _pause_before_end(container: Mapping[str, Any]) -> float:
+    """Seconds that a container goes on serving after its Pod was told to end."""
+    sleep = ((container.get("lifecycle") or {}).get("preStop") or {}).get("sleep") or {}
+    return float(sleep.get("seconds", 0))
+
+
+def _ends(pod: Mapping[str, Any]) -> bool:
+    return bool(pod["metadata"].get("deletionTimestamp"))
 
 
 def _runs(pod: Mapping[str, Any]) -> bool:
