@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -106,7 +107,8 @@ def _from_inside(world: World, endpoint: Endpoint, intent: Intent, why: str | No
     if opened is None:
         return None
     with opened as inner:
-        found = _ask(world, inner, intent)
+        # A way that was opened a moment ago may be cut once before it holds.
+        found = _settled(world, replace(inner, settles=max(inner.settles, _ABSENT)), intent)
         inside = f"looked at from inside ({inner.via})"
     left = () if why is None else (f"{endpoint.url} from outside: {why}",)
     return Verification((inside, *found.checked), (*left, *found.unverified))

@@ -39,6 +39,8 @@ from mcp_targets.docker.services import SERVICE_STOP_SECONDS, Services
 from mcp_targets.docker.volumes import Volumes, config_held
 
 _LOG_LINES: Final = 10
+_SETTLES: Final = 3.0
+"""Seconds in which an engine that publishes a port may cut a connection before somebody listens behind it."""
 _RUN: Final = SERVERS | {"service", "front", "route"}
 
 
@@ -334,7 +336,7 @@ def _endpoint(host: str, port: int | None, server: Observed) -> Endpoint | None:
     if not port:
         return None
     url = f"http://{reached(host)}:{port}{server.fields['path']}"
-    return Endpoint(url=url, auth=Auth(server.fields.get("auth", "none")))
+    return Endpoint(url=url, auth=Auth(server.fields.get("auth", "none")), settles=_SETTLES)
 
 
 def _unknown(kind: str) -> WorldError:
