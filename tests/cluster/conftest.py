@@ -13,12 +13,21 @@ from tests.cluster.cluster import Cluster
 from tests.cluster.ingress import Ingresses, balancing
 from tests.cluster.machine import NODE
 from tests.containers import bases
+from tests.sampling import whole
 
 MINOR = "{}.{}".format(*sys.version_info)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Allow for the start of a whole cluster on a busy machine."""
+_LONG = ("test_clients.py", "test_eks.py::TestEks", "test_handover.py", "test_scaling.py", "test_traffic.py")
+"""What takes minutes each, and runs with the long matrices alone (``make test-all``)."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the longest tests to the whole run, and allow for the start of a cluster on a busy machine."""
+    long = [] if whole() else [item for item in items if any(f"tests/cluster/{name}" in item.nodeid for name in _LONG)]
+    if long:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
     for item in items:
         if item.path.parent == Path(__file__).parent and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(300))
