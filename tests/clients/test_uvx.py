@@ -36,7 +36,7 @@ def start() -> list[int]:
 def test_no_process_is_left_when_the_client_is_killed(tmp_path: Path, scripts: Path) -> None:
     folder = project(tmp_path / "shouter", code=CODE + STARTS)
     (build,) = data(folder, "build")["builds"]
-    (wheel,) = build["files"]
+    (wheel,) = [file for file in build["files"] if file.endswith(".whl")]
     uvx = Path(find_uv_bin()).with_name("uvx")
     line = [str(real_parts.node()), str(scripts / "held.mjs"), str(uvx), "--python", sys.executable]
     client = subprocess.Popen([*line, "--from", wheel, "shouter"], stdout=subprocess.PIPE, cwd=tmp_path)
