@@ -76,6 +76,7 @@ def serving(mirror: str) -> Iterator[Podman]:
         service.wait(30)
         _quietly(podman, "system", "reset", "--force")
         _end_monitors(place)
+        _end_names()
         shutil.rmtree(place, ignore_errors=True)
 
 
@@ -108,6 +109,16 @@ def _end_monitors(place: Path) -> None:
         with contextlib.suppress(OSError):
             words = entry.read_bytes().split(b"\0")
             if words[0].endswith(b"conmon") and any(str(place).encode() in word for word in words):
+                os.kill(int(entry.parent.name), signal.SIGKILL)
+
+
+def _end_names() -> None:
+    """End the name server of our networks: it stays while the machine's one folder of networks holds a killed run's."""
+    session = f"MCP_PACK_TEST_SESSION={os.environ['MCP_PACK_TEST_SESSION']}".encode()
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            is_it = entry.read_bytes().split(b"\0")[0].endswith(b"aardvark-dns")
+            if is_it and session in (entry.parent / "environ").read_bytes().split(b"\0"):
                 os.kill(int(entry.parent.name), signal.SIGKILL)
 
 
