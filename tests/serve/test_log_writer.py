@@ -154,3 +154,11 @@ class TestLogFile:
         (tmp_path / "server.log").symlink_to(tmp_path / "other")
         with pytest.raises(OSError, match=r"server\.log"):
             LogFile(tmp_path / "server.log")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\v", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029"])
+@pytest.mark.parametrize("beside", ["", "\ud800"])
+def test_no_words_look_like_a_line_of_their_own(end: str, beside: str) -> None:
+    document = {"method": f'GET{end}{{"level":"error"}}', "beside": beside}
+    (line,) = encode(document).decode().splitlines()
+    assert json.loads(line) == document

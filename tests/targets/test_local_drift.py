@@ -26,7 +26,10 @@ pytestmark = pytest.mark.timeout(180)
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Project, Pack]]:
     folder = tmp_path_factory.mktemp("drift")
     project = Project(folder / "suite", "local")
-    pack = Pack(project.folder, "local", {"MCP_PACK_HOME": str(folder / "home")})
+    # A store of its own: one of these tests writes into it, and others link their bundles to theirs at that moment.
+    pack = Pack(
+        project.folder, "local", {"MCP_PACK_HOME": str(folder / "home"), "MCP_PACK_CACHE": str(folder / "store")}
+    )
     project.write("1.0.0")
     pack.deploy()
     yield project, pack
