@@ -32,6 +32,7 @@ from mcp_targets._kube.applying import Applying, is_managed
 from mcp_targets._kube.beside import Beside
 from mcp_targets._kube.changing import Changing
 from mcp_targets._kube.client import Access, Api
+from mcp_targets._kube.doors import look
 from mcp_targets._kube.images import Images
 from mcp_targets._kube.kept import Kept
 from mcp_targets._kube.kinds import BY_NAME, CANDIDATE, CLAIM, IMAGE, KINDS, SECRETS, SORTS, Sort, sort_of
@@ -116,6 +117,7 @@ class KubeWorld:
     def rehearse(self, plan: Plan) -> tuple[str, ...]:
         """Ask the server whether it would take every change, before the first is made."""
         said = self._beside.rehearse(plan, Looking(self._objects)) if self._beside else ()
+        doors = tuple(look(str(self._request.identity), plan, self._objects, ingresses=self._beside is None))
         changed = [
             change
             for change in plan.changes
@@ -123,7 +125,7 @@ class KubeWorld:
         ]
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             lines = list(pool.map(self._rehearsed, changed))
-        return (*said, *(line for line in lines if line is not None))
+        return (*said, *doors, *(line for line in lines if line is not None))
 
     def notes(self) -> tuple[str, ...]:
         """What a deploy leaves for people to do."""

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from mcp_packager.errors import Place, Problem
 from mcp_packager.target import Intent
-from mcp_targets._kube.together import objects
+from mcp_targets._kube.together import named, objects
 from mcp_targets.eks.balancer import OWNER, PREFIX
 
 TARGET_GROUPS: Final = 100
@@ -108,20 +108,13 @@ def _member(ingress: Mapping[str, Any], params: Mapping[str, Any]) -> Member:
             service = (path.get("backend") or {}).get("service") or {}
             port = service.get("port") or {}
             backends.add((name, str(service.get("name", "")), str(port.get("number", port.get("name", "")))))
-    return Member(name, _tool(metadata), group, tuple(rules), _settings(said, params), frozenset(backends))
+    return Member(
+        name, named({"kind": "Ingress", **ingress}), group, tuple(rules), _settings(said, params), frozenset(backends)
+    )
 
 
 def _plain(path: str) -> str:
     return path.removesuffix("*").rstrip("/") or "/"
-
-
-def _tool(metadata: Mapping[str, Any]) -> str:
-    labels = metadata.get("labels") or {}
-    parts = [labels.get(f"mcp-pack/{part}") for part in ("project", "tool", "stage")]
-    if None in parts:
-        return f"the Ingress {metadata.get('namespace', 'default')}/{metadata['name']}"
-    project, tool, stage = parts
-    return f"{tool} ({stage})" if project == tool else f"{project}/{tool} ({stage})"
 
 
 def _settings(said: Mapping[str, str], params: Mapping[str, Any]) -> dict[str, str]:
