@@ -181,7 +181,6 @@ def balancers() -> Path:
     for pattern, package in (
         ("nginx/modules/ngx_http_lua_module.so", "libnginx-mod-http-lua"),
         ("*/lua/5.1/cjson.so", "lua-cjson"),
-        ("*/libnss_wrapper.so", "libnss-wrapper"),
     ):
         if not any(Path("/usr/lib").glob(pattern)):
             raise MissingPartError(f"no {Path(pattern).name}; install {package}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import os
 import re
 import secrets
 import threading
@@ -251,7 +252,8 @@ def account(cluster: Cluster, folder: Path, *, hosts: Path, authority: Path) -> 
         trusted = stack.enter_context(_registry(cluster, folder))
         both = folder / "trusted.pem"
         both.write_bytes(authority.read_bytes() + trusted.read_bytes())
-        named = stack.enter_context(_merged(hosts, folder / "hosts", f"{_REGISTRY_AT} {REGISTRY}\n"))
+        named = folder / "hosts"
+        named.write_text(f"{_REGISTRY_AT} {REGISTRY}\n")
         yield Places(
             amazon,
             {
@@ -259,7 +261,7 @@ def account(cluster: Cluster, folder: Path, *, hosts: Path, authority: Path) -> 
                 "AWS_ACCESS_KEY_ID": "testing",
                 "AWS_SECRET_ACCESS_KEY": "testing",
                 "SSL_CERT_FILE": str(both),
-                "NSS_WRAPPER_HOSTS": str(named),
+                "MCP_PACK_TEST_HOSTS": f"{named}{os.pathsep}{hosts}",
             },
         )
 
@@ -279,29 +281,3 @@ def _registry(cluster: Cluster, folder: Path) -> Iterator[Path]:
     auth = {"htpasswd": {"realm": "ecr", "path": str(users)}}
     with registries.registry(folder / "registry", http_settings=settings, auth=auth, storage=stored):
         yield signed.certificate
-
-
-@contextlib.contextmanager
-def _merged(hosts: Path, into: Path, more: str) -> Iterator[Path]:
-    """A copy of a file of hosts with more in it, kept up to date while the context is open."""
-    ended = threading.Event()
-
-    def copy() -> None:
-        before = ""
-        while not ended.is_set():
-            text = hosts.read_text() + more
-            if text != before:
-                new = into.with_suffix(".new")
-                new.write_text(text)
-                new.replace(into)
-                before = text
-            ended.wait(0.1)
-
-    into.write_text(hosts.read_text() + more)
-    thread = threading.Thread(target=copy, daemon=True)
-    thread.start()
-    try:
-        yield into
-    finally:
-        ended.set()
-        thread.join()

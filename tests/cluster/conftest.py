@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from tests.containers import bases
 from tests.sampling import whole
 
 MINOR = "{}.{}".format(*sys.version_info)
-
+_NAMES = Path(__file__).with_name("names")
 
 _LONG = ("test_clients.py", "test_eks.py::TestEks", "test_handover.py", "test_scaling.py", "test_traffic.py")
 """What takes minutes each, and runs with the long matrices alone (``make test-all``)."""
@@ -70,8 +71,9 @@ def ingresses(cluster: Cluster, own_hosts: list[Path]) -> Iterator[Ingresses]:
         own_hosts.append(serving.hosts)
         patch.setenv("SSL_CERT_FILE", str(serving.authority))
         patch.setenv("NODE_EXTRA_CA_CERTS", str(serving.authority))
-        # For children: their libc looks into this file first.
-        patch.setenv("LD_PRELOAD", "libnss_wrapper.so")
-        patch.setenv("NSS_WRAPPER_HOSTS", str(serving.hosts))
+        # For children: Pythons and Nodes look into this file first.
+        patch.setenv("PYTHONPATH", str(_NAMES), prepend=os.pathsep)
+        patch.setenv("NODE_OPTIONS", f"--require={_NAMES / 'lookup.cjs'}", prepend=" ")
+        patch.setenv("MCP_PACK_TEST_HOSTS", str(serving.hosts))
         yield serving
         own_hosts.remove(serving.hosts)

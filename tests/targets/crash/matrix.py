@@ -127,7 +127,7 @@ class Place(ABC):
         """Keep a client calling; none of its calls may fail."""
         with self.calls.load(url, at_once=2, pause=0.02) as seen:
             yield
-        assert seen.failed == []
+        assert not seen.failed, "\n".join((f"{len(seen.failed)} calls failed:", *seen.failed))
         assert seen.count > 0
         self.counts.calls += seen.count
 
