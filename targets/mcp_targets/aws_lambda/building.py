@@ -8,9 +8,11 @@ from typing import Any, Final
 from mcp_packager.interpreters import Interpreter, find
 from mcp_packager.manifest import Manifest
 from mcp_packager.platforms import Platform
-from mcp_packager.target import Artifact, BuildInput
+from mcp_packager.target import Artifact, BuildInput, identity_of
+from mcp_targets.aws_lambda import image
 from mcp_targets.aws_lambda.options import Options
 from mcp_targets.aws_lambda.package import MOST_DIRECT, package
+from mcp_targets.aws_lambda.place import where
 
 ZIP: Final = "zip"
 PYTHONS: Final = ("3.12", "3.13", "3.14")
@@ -28,21 +30,36 @@ _SYSTEM: Final = "manylinux_2_34"
 
 
 def platforms(manifest: Manifest, options: Options) -> tuple[tuple[Platform, Interpreter], ...]:
-    """The one platform of the function, with an interpreter at hand that is a runtime's version.
+    """The one platform of the function, with an interpreter at hand: for a zip of a version that Lambda has.
 
     Raises:
         UserError: there is none.
     """
-    interpreter = find(manifest.tool.python, minors=PYTHONS)
-    return ((Platform(interpreter.minor, f"{_MACHINES[options.architecture]}-{_SYSTEM}"), interpreter),)
+    if image.is_image(options):
+        interpreter, system = find(manifest.tool.python), image.SYSTEM
+    else:
+        interpreter, system = find(manifest.tool.python, minors=PYTHONS), _SYSTEM
+    return ((Platform(interpreter.minor, f"{_MACHINES[options.architecture]}-{system}"), interpreter),)
 
 
 def build(request: BuildInput, name: str) -> Artifact:
-    """Write the zip, and beside it what deploys it without mcp-pack; nothing is asked of AWS.
+    """Write the zip or the image, and beside it what deploys it without mcp-pack; nothing is asked of AWS.
 
     Raises:
-        UserError: the tool or its settings are larger than Lambda takes.
+        UserError: the tool or its settings are larger than Lambda takes, or the base does not fit.
+        WorldError: the registry of an image's base cannot be reached.
     """
+    manifest, options = request.manifest, request.options
+    if image.is_image(options):
+        into = image.repository(identity_of(manifest), options, where(manifest, options))
+        artifact = image.build(request, name, into, {"architecture": options.architecture})
+    else:
+        artifact = _zip(request, name)
+    _write_beside(request, artifact, name)
+    return artifact
+
+
+def _zip(request: BuildInput, name: str) -> Artifact:
     ((platform, bundle),) = request.bundles.items()
     made = package(bundle, request.output / _FILE)
     facts: dict[str, Any] = {
@@ -51,7 +68,7 @@ def build(request: BuildInput, name: str) -> Artifact:
         "unzipped": made.unzipped,
         "through_s3": made.size > MOST_DIRECT,
     }
-    artifact = Artifact(
+    return Artifact(
         target=name,
         kind=ZIP,
         tool=request.manifest.tool.name,
@@ -63,14 +80,11 @@ def build(request: BuildInput, name: str) -> Artifact:
         platform=str(platform),
         facts=facts,
     )
-    _write_beside(request, artifact, name)
-    return artifact
 
 
 def _write_beside(request: BuildInput, artifact: Artifact, name: str) -> None:
     from mcp_targets.aws_lambda import cloudformation, terraform
     from mcp_targets.aws_lambda.alone import alone
-    from mcp_targets.aws_lambda.place import where
 
     made, region = alone(request, artifact, name), where(request.manifest, request.options).region
     for file, document in (

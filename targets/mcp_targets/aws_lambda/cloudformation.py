@@ -1,6 +1,6 @@
 """The same as a CloudFormation template, which ``sam deploy`` takes too. Pure: from data to data.
 
-The zip has to lie in S3 first; the parameters say where.
+The zip has to lie in S3 first, the image in ECR; the parameters say where.
 """
 
 from __future__ import annotations
@@ -19,12 +19,18 @@ _EMPTY: Final[tuple[Value, ...]] = ({"SubnetIds": [], "SecurityGroupIds": []}, {
 """How the API says that there is none, which CloudFormation says by leaving it away."""
 
 
+_ZIP: Final = {"S3Bucket": {"Ref": "CodeBucket"}, "S3Key": {"Ref": "CodeKey"}}
+_IMAGE: Final = {"ImageUri": {"Ref": "ImageUri"}}
+
+
 def template(alone: Alone, artifact: Artifact, region: str) -> dict[str, Any]:
     """The template, as JSON data."""
     function = {key: value for key, value in alone.function.items() if value not in _EMPTY}
     if alone.reserved is not None:
         function["ReservedConcurrentExecutions"] = alone.reserved
-    function["Code"] = {"S3Bucket": {"Ref": "CodeBucket"}, "S3Key": {"Ref": "CodeKey"}}
+    by_image = function["PackageType"] == "Image"
+    parameters = _image_parameters(artifact, region) if by_image else _zip_parameters(region)
+    function["Code"] = _IMAGE if by_image else _ZIP
     properties = resolve(function, _reference)
     version = f"Version{_mark(properties, artifact.digest)}"
     made = {
@@ -45,7 +51,7 @@ def template(alone: Alone, artifact: Artifact, region: str) -> dict[str, Any]:
         "Function": {**_resource("AWS::Lambda::Function", properties), "DependsOn": ["LogGroup", "StateKey"]},
         version: _resource(
             "AWS::Lambda::Version",
-            {"FunctionName": {"Ref": "Function"}, "CodeSha256": _base64(artifact.digest)},
+            {"FunctionName": {"Ref": "Function"}, "CodeSha256": _sum(artifact.digest, by_image=by_image)},
             keep="Retain",
         ),
         "Alias": _resource("AWS::Lambda::Alias", _alias(alone, version)),
@@ -68,13 +74,22 @@ def template(alone: Alone, artifact: Artifact, region: str) -> dict[str, Any]:
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": _description(alone, region),
-        "Parameters": {
-            "CodeBucket": {"Type": "String", "Description": f"The bucket in {region} that holds function.zip"},
-            "CodeKey": {"Type": "String", "Description": "The key of function.zip in it"},
-        },
+        "Parameters": parameters,
         "Resources": made,
         "Outputs": {"Url": {"Description": "The function's URL", "Value": {"Fn::GetAtt": ["Url", "FunctionUrl"]}}},
     }
+
+
+def _zip_parameters(region: str) -> dict[str, Any]:
+    return {
+        "CodeBucket": {"Type": "String", "Description": f"The bucket in {region} that holds function.zip"},
+        "CodeKey": {"Type": "String", "Description": "The key of function.zip in it"},
+    }
+
+
+def _image_parameters(artifact: Artifact, region: str) -> dict[str, Any]:
+    told = f"Where the image lies in ECR in {region}, by its digest: REPOSITORY@{artifact.digest}"
+    return {"ImageUri": {"Type": "String", "Description": told, "AllowedPattern": f".+@{artifact.digest}"}}
 
 
 def _description(alone: Alone, region: str) -> str:
@@ -125,5 +140,8 @@ def _mark(properties: Value, code: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
-def _base64(digest: str) -> str:
+def _sum(digest: str, *, by_image: bool) -> str:
+    """The code's sum as Lambda says it: of an image its digest, of a zip in base64."""
+    if by_image:
+        return digest.removeprefix("sha256:")
     return base64.b64encode(bytes.fromhex(digest.removeprefix("sha256:"))).decode()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from mcp_packager.errors import Place, Problem
 from mcp_targets._aws.place import unplaced
+from mcp_targets.aws_lambda import image
 from mcp_targets.aws_lambda.options import RETENTIONS, Options
 from mcp_targets.aws_lambda.settings import LONGEST, MOST_BODY, timeout
 
@@ -26,6 +27,7 @@ def problems(manifest: Manifest, options: Options) -> Iterator[Problem]:
     yield from _times(manifest, options)
     yield from _secrets(manifest)
     yield from _snapshots(manifest, options)
+    yield from image.problems(manifest, options)
 
 
 def _sizes(manifest: Manifest, options: Options) -> Iterator[Problem]:

@@ -9,11 +9,13 @@ from pydantic import Field, StringConstraints
 from mcp_packager.manifest import Section
 from mcp_packager.manifest.section import IN_BUNDLE, Many
 from mcp_packager.manifest.units import Duration, Size
+from mcp_packager.manifest.words import ImageName
 
 _REGION: Final = r"^[a-z]{2}(-[a-z]+)+-[0-9]$"
 _ACCOUNT: Final = r"^[0-9]{12}$"
 _SUBNET: Final = r"^subnet-[0-9a-f]{8,17}$"
 _GROUP: Final = r"^sg-[0-9a-f]{8,17}$"
+_REPOSITORY: Final = r"^[a-z0-9]+([._-][a-z0-9]+)*(/[a-z0-9]+([._-][a-z0-9]+)*)*$"
 _ARN: Final = r"^arn:[^\u0000-\u0020\u007f]+$"
 
 RETENTIONS: Final = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288)
@@ -58,6 +60,15 @@ class Options(Section):
     )
     architecture: Literal["arm64", "x86_64"] = Field(
         "arm64", description="The processor it runs on", json_schema_extra=IN_BUNDLE
+    )
+    base: ImageName | None = Field(
+        None, description="Image that the tool's layers stand on, as an image; python:MINOR-slim where unset"
+    )
+    repository: Annotated[str, StringConstraints(min_length=2, max_length=256, pattern=_REPOSITORY)] | None = Field(
+        None, description="Repository in ECR that several tools share; one of the tool's own where unset"
+    )
+    keep_images: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        100, description="Images that the tool's own repository keeps"
     )
     memory: Size = Field(512 * 2**20, description="Memory, 128Mi to 10240Mi; the share of a processor grows with it")
     timeout: Duration | None = Field(

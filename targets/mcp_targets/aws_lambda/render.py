@@ -23,6 +23,7 @@ from mcp_packager.target import (
     secret_resources,
 )
 from mcp_targets._aws import documents, iam
+from mcp_targets.aws_lambda import image
 from mcp_targets.aws_lambda.options import Options
 from mcp_targets.aws_lambda.package import HANDLER, WRAPPER
 from mcp_targets.aws_lambda.place import Where, function_name, log_group_name, parameters, where
@@ -69,8 +70,9 @@ def resources(request: DesiredInput, options: Options) -> tuple[Resource, ...]:
     group = Resource(LOG_GROUP, log_group_name(identity), {"retentionInDays": options.retention})
     secrets = secret_resources(manifest, names=kept(manifest))
     keys = key_resources(request.config)
-    fields = _function(request, options, role, group)
-    needs = (policy.key, *(one.key for one in (*secrets, *keys)))
+    shipped = _shipped(request, options, place)
+    fields = _function(request, options, place, role, group)
+    needs = (policy.key, *(one.key for one in (*shipped, *secrets, *keys)))
     function = Resource(FUNCTION, function_name(identity), fields, needs, phase=Phase.CANDIDATE)
     # Named by all that makes it: the same again is the version that is there.
     version = Resource(
@@ -87,6 +89,7 @@ def resources(request: DesiredInput, options: Options) -> tuple[Resource, ...]:
         group,
         *secrets,
         *keys,
+        *shipped,
         function,
         version,
         *_reachable(request, options, place, function, version),
@@ -146,19 +149,45 @@ def _role(request: DesiredInput, options: Options, place: Where) -> tuple[Resour
     return role, Resource(iam.POLICY_KIND, digest(document)[:16], {"role": name, "document": document}, (role.key,))
 
 
-def _function(request: DesiredInput, options: Options, role: Resource, group: Resource) -> dict[str, Value]:
+def _shipped(request: DesiredInput, options: Options, place: Where) -> tuple[Resource, ...]:
+    """Where the code lies that the function is made of, if that is not sent with it."""
+    if not image.is_image(options):
+        return ()
+    return image.resources(request.artifact, request.identity, options, place)
+
+
+def _packed(request: DesiredInput, options: Options, place: Where) -> tuple[dict[str, Value], dict[str, Value]]:
+    """Settings that a zip or an image has alone, and the fields beside them: form, variables, code."""
+    artifact = request.artifact
+    if image.is_image(options):
+        code = image.code(artifact, image.repository(request.identity, options, place))
+        return image.settings(options), {"PackageType": "Image", "variables": {}, "code": code}
+    settings: dict[str, Value] = {
+        "Runtime": artifact.facts["runtime"],
+        "Handler": HANDLER,
+        "SnapStart": {"ApplyOn": "PublishedVersions" if options.snap_start else "None"},
+    }
+    return settings, {
+        "PackageType": "Zip",
+        "variables": {"AWS_LAMBDA_EXEC_WRAPPER": WRAPPER} if options.streaming else {},
+        "code": {"sha256": artifact.digest.removeprefix("sha256:"), "size": artifact.size},
+    }
+
+
+def _function(
+    request: DesiredInput, options: Options, place: Where, role: Resource, group: Resource
+) -> dict[str, Value]:
     """How the function is wanted: `settings` as AWS is sent them, the config that goes into its variables, its code."""
-    manifest, facts = request.manifest, request.artifact.facts
+    manifest = request.manifest
+    form, fields = _packed(request, options, place)
     settings: dict[str, Value] = {
         "Role": Ref(role.key, "arn"),
-        "Runtime": facts["runtime"],
-        "Handler": HANDLER,
+        **form,
         "Description": f"{request.identity}, deployed by mcp-pack"[:256],
         "MemorySize": options.memory // _MIB,
         "Timeout": timeout(manifest, options),
         "EphemeralStorage": {"Size": options.storage // _MIB},
         "LoggingConfig": {"LogFormat": "JSON", "LogGroup": group.name, "SystemLogLevel": "INFO"},
-        "SnapStart": {"ApplyOn": "PublishedVersions" if options.snap_start else "None"},
         "VpcConfig": {
             "SubnetIds": sorted(options.vpc.subnets) if options.vpc else [],
             "SecurityGroupIds": sorted(options.vpc.security_groups) if options.vpc else [],
@@ -169,10 +198,8 @@ def _function(request: DesiredInput, options: Options, role: Resource, group: Re
     return {
         "settings": settings,
         "Architectures": [options.architecture],
-        "PackageType": "Zip",
-        "variables": {"AWS_LAMBDA_EXEC_WRAPPER": WRAPPER} if options.streaming else {},
         "config": config_document(request),
-        "code": {"sha256": request.artifact.digest.removeprefix("sha256:"), "size": request.artifact.size},
+        **fields,
     }
 
 

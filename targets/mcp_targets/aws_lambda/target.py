@@ -18,7 +18,7 @@ from mcp_packager.target import (
     Exposure,
     Resource,
 )
-from mcp_targets.aws_lambda import building
+from mcp_targets.aws_lambda import building, image
 from mcp_targets.aws_lambda.judging import problems
 from mcp_targets.aws_lambda.options import Options
 from mcp_targets.aws_lambda.render import resources
@@ -51,8 +51,13 @@ class LambdaTarget:
         """Amazon Linux 2023 on the function's processor, with a Python that Lambda has and that is at hand."""
         return building.platforms(manifest, options)
 
+    def base_image(self, manifest: Manifest, options: Any) -> str | None:
+        """The image that the tool's layers stand on, where it is shipped as an image."""
+        ((platform, _),) = self.platforms(manifest, options)
+        return image.base_image(options, platform.python)
+
     def build(self, request: BuildInput) -> Artifact:
-        """Write the zip; nothing is asked of AWS."""
+        """Write the zip, or the image; nothing is asked of AWS."""
         return building.build(request, ABOUT.name)
 
     def desired(self, request: DesiredInput) -> tuple[Resource, ...]:

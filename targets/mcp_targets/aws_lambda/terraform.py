@@ -13,11 +13,12 @@ from mcp_packager.target import Artifact
 from mcp_targets.aws_lambda.alone import Alone
 
 _FUNCTION: Final = "${aws_lambda_function.tool.function_name}"
+_NO_SNAPSHOTS: Final = {"ApplyOn": "None"}
 _ALIAS: Final = "${aws_lambda_alias.live.name}"
 
 
 def configuration(alone: Alone, artifact: Artifact, region: str) -> dict[str, Any]:
-    """``function.tf.json``, as JSON data; ``function.zip`` lies beside it."""
+    """``function.tf.json``, as JSON data; ``function.zip`` lies beside it, an image in the registry of a variable."""
     resource: dict[str, Any] = {
         "random_password": {"state_key": {"length": 64, "special": False}},
         "aws_secretsmanager_secret": {"state_key": {"name": _plain(alone.state_key)}},
@@ -44,6 +45,7 @@ def configuration(alone: Alone, artifact: Artifact, region: str) -> dict[str, An
         "aws_lambda_function": {"tool": _function(alone, artifact)},
         **_reachable(alone),
     }
+    variables = {"variable": {"image_uri": _image_uri(artifact)}} if _by_image(alone) else {}
     return {
         "terraform": {
             "required_providers": {
@@ -52,6 +54,7 @@ def configuration(alone: Alone, artifact: Artifact, region: str) -> dict[str, An
             }
         },
         "provider": {"aws": {"region": region}},
+        **variables,
         "resource": resource,
         "output": {"url": {"value": "${aws_lambda_function_url.live.function_url}"}},
     }
@@ -101,8 +104,6 @@ def _function(alone: Alone, artifact: Artifact) -> dict[str, Any]:
         "function_name": wanted["FunctionName"],
         "description": _plain(wanted["Description"]),
         "role": "${aws_iam_role.tool.arn}",
-        "runtime": wanted["Runtime"],
-        "handler": wanted["Handler"],
         "architectures": list(wanted["Architectures"]),
         "package_type": wanted["PackageType"],
         "memory_size": wanted["MemorySize"],
@@ -115,12 +116,11 @@ def _function(alone: Alone, artifact: Artifact) -> dict[str, Any]:
             "system_log_level": logging["SystemLogLevel"],
         },
         "tracing_config": {"mode": wanted["TracingConfig"]["Mode"]},
-        "filename": "function.zip",
-        "source_code_hash": base64.b64encode(bytes.fromhex(artifact.digest.removeprefix("sha256:"))).decode(),
+        **_code(alone, artifact),
         "publish": True,
         "depends_on": ["aws_iam_role_policy.tool", "aws_secretsmanager_secret_version.state_key"],
     }
-    if wanted["SnapStart"]["ApplyOn"] != "None":
+    if wanted.get("SnapStart", _NO_SNAPSHOTS) != _NO_SNAPSHOTS:
         made["snap_start"] = {"apply_on": wanted["SnapStart"]["ApplyOn"]}
     if network["SubnetIds"]:
         made["vpc_config"] = {
@@ -132,6 +132,40 @@ def _function(alone: Alone, artifact: Artifact) -> dict[str, Any]:
     if alone.reserved is not None:
         made["reserved_concurrent_executions"] = alone.reserved
     return made
+
+
+def _code(alone: Alone, artifact: Artifact) -> dict[str, Any]:
+    """The code and how it is started."""
+    wanted = alone.function
+    if _by_image(alone):
+        started = wanted["ImageConfig"]
+        return {
+            "image_uri": "${var.image_uri}",
+            "image_config": {
+                "entry_point": list(started["EntryPoint"]),
+                "command": list(started["Command"]),
+                "working_directory": started["WorkingDirectory"],
+            },
+        }
+    return {
+        "runtime": wanted["Runtime"],
+        "handler": wanted["Handler"],
+        "filename": "function.zip",
+        "source_code_hash": base64.b64encode(bytes.fromhex(artifact.digest.removeprefix("sha256:"))).decode(),
+    }
+
+
+def _by_image(alone: Alone) -> bool:
+    return bool(alone.function["PackageType"] == "Image")
+
+
+def _image_uri(artifact: Artifact) -> dict[str, Any]:
+    told = f"Where the image lies in ECR, by its digest: REPOSITORY@{artifact.digest}"
+    right = {
+        "condition": f'${{endswith(var.image_uri, "@{artifact.digest}")}}',
+        "error_message": "It is another image than the one that was built.",
+    }
+    return {"type": "string", "description": told, "validation": right}
 
 
 def _permission(fields: dict[str, Any]) -> dict[str, Any]:

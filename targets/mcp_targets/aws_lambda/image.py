@@ -1,0 +1,172 @@
+"""The function as an image in ECR: what it is built on, what is wanted in the account, how it is put there.
+
+The image is the one that every target runs; a function starts it with other words, our own loop about Lambda's Runtime
+API in the place of the HTTP server (Lambda developer guide, "Create a Lambda function using a container image": any
+image that implements the Runtime API, one manifest and no index, in ECR of the function's own region).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from mcp_packager.errors import PackError, Place, Problem, UserError, WorldError
+from mcp_packager.target import IMAGE, Artifact, BuildInput, Identity, Resource, Scope, Value, image_artifact
+from mcp_targets._aws import ecr
+from mcp_targets._aws.names import REPOSITORY, registry
+from mcp_targets.aws_lambda.options import Options
+from mcp_targets.aws_lambda.place import Where
+
+if TYPE_CHECKING:
+    from mcp_packager.manifest import Manifest
+
+KIND: Final = "image"
+"""Of the resource. Its fields: ``reference``, which is REPOSITORY@DIGEST, and ``tag``."""
+
+REFERENCE: Final = "reference"
+MOST: Final = 10 * 2**30
+"""Bytes of an image's files (Lambda developer guide, "Lambda quotas")."""
+
+SYSTEM: Final = "manylinux_2_28"
+"""What wheels may ask of the base: Debian 12 and 13, and every slim image of a Python that is served today."""
+
+_BUNDLE: Final = "/opt/mcp-tool"
+_START: Final = ("python3", "-S", "-P", "-m", "mcp_tool.serve.aws")
+_UNTAGGED_DAYS: Final = 14
+_ONLY: Final = ("base", "repository", "keep_images")
+
+
+def is_image(options: Options) -> bool:
+    """Whether the tool is shipped as an image."""
+    return options.package == "image"
+
+
+def problems(manifest: Manifest, options: Options) -> Iterator[Problem]:
+    """What is said of an image where there is none."""
+    if is_image(options):
+        return
+    for key in _ONLY:
+        if f"target.lambda.{key}" in manifest.written:
+            yield Problem(
+                f"{key} is said of an image, and the function comes as a zip",
+                f'set package = "image" under [target.lambda], or leave {key} away',
+                Place(str(manifest.path), key=f"target.lambda.{key}"),
+            )
+
+
+def base_image(options: Options, python: str) -> str | None:
+    """The image that the tool's layers stand on; ``None`` for a zip."""
+    return (options.base or f"python:{python}-slim") if is_image(options) else None
+
+
+def repository(identity: Identity, options: Options, place: Where) -> str:
+    """Where the tool's images are, without tag."""
+    name = options.repository or identity.name(alphabet=REPOSITORY)
+    return f"{registry(place.account, place.region)}/{name}"
+
+
+def build(request: BuildInput, name: str, repository: str, facts: Mapping[str, Any]) -> Artifact:
+    """Write the image as an OCI layout.
+
+    Raises:
+        UserError: the tool is larger than Lambda takes, or the base does not fit.
+        WorldError: the base's registry cannot be reached.
+    """
+    from mcp_packager.image import assemble
+
+    ((_, bundle),) = request.bundles.items()
+    if bundle.size > MOST:
+        raise UserError(
+            Problem(
+                "The tool is too large for a function",
+                "Depend on less, or deploy it to docker, kubernetes or eks",
+                expected=f"{MOST / 2**30:g} GB unpacked at most, with the image below",
+                found=f"{bundle.size / 2**30:.1f} GB",
+            )
+        )
+    return image_artifact(request, name, assemble(request, single=True), repository, facts)
+
+
+def settings(options: Options) -> dict[str, Value]:
+    """What CreateFunction is sent for an image and not for a zip.
+
+    Both words replace the image's own; that an empty list would replace anything is nowhere said.
+    """
+    streamed = ["--streamed"] if options.streaming else []
+    return {
+        "ImageConfig": {
+            "EntryPoint": list(_START),
+            "Command": ["--bundle", _BUNDLE, *streamed],
+            "WorkingDirectory": f"{_BUNDLE}/app",
+        }
+    }
+
+
+def code(artifact: Artifact, where: str) -> dict[str, Value]:
+    """The function's code: ``image`` is what Lambda is sent as ``ImageUri``, ``sha256`` what it says of it later."""
+    return {
+        "image": f"{where}@{artifact.digest}",
+        "sha256": artifact.digest.removeprefix("sha256:"),
+        "size": artifact.size,
+    }
+
+
+def resources(artifact: Artifact, identity: Identity, options: Options, place: Where) -> tuple[Resource, Resource]:
+    """The repository, and the image in it.
+
+    Lambda lets itself read the repository when a function is made of it, where whoever makes it may say so
+    (``ecr:GetRepositoryPolicy`` and ``ecr:SetRepositoryPolicy``; Lambda developer guide, "Amazon ECR permissions").
+    """
+    where = repository(identity, options, place)
+    held = ecr.wanted(
+        where.partition("/")[2],
+        shared=options.repository is not None,
+        lifecycle=ecr.lifecycle(untagged_days=_UNTAGGED_DAYS, keep=options.keep_images),
+        key=None,
+    )
+    digest, tag = artifact.digest, str(artifact.facts[REFERENCE]).rpartition(":")[2]
+    fields: dict[str, Value] = {REFERENCE: f"{where}@{digest}", "tag": tag}
+    name = digest.removeprefix("sha256:")[:16]
+    return held, Resource(KIND, name, fields, (held.key,), scope=Scope.SHARED)
+
+
+def held(fields: Mapping[str, Value], environ: Mapping[str, str]) -> bool:
+    """Whether the registry has the image of a resource. One that cannot be asked from here is believed."""
+    from mcp_packager.image import held as has
+
+    try:
+        return has(fields[REFERENCE], environ=environ)
+    except PackError:
+        return True
+
+
+def push(resource: Resource, output: Path | None, environ: Mapping[str, str]) -> Mapping[str, Value]:
+    """Send what the registry lacks of the image, from the artifact's folder.
+
+    Raises:
+        WorldError: it is not there, and this deploy brings none along, or another one.
+    """
+    from mcp_packager.image import ship
+
+    repository, _, digest = str(resource.fields[REFERENCE]).partition("@")
+    if output is None or not (output / IMAGE).exists():
+        if held(resource.fields, environ):
+            return resource.fields
+        raise WorldError(
+            Problem(
+                f"{repository} no longer has {digest[:19]}, and only a deploy of that version brings it along",
+                "build and deploy that version again",
+            )
+        )
+    pushed = ship(output, repository, environ=environ)
+    if pushed.reference.digest != digest:
+        raise WorldError(
+            Problem(
+                f"the image in {output} is not the one that is wanted in {repository}",
+                "build and deploy again",
+                expected=digest,
+                found=pushed.reference.digest,
+            )
+        )
+    return resource.fields
