@@ -3,12 +3,17 @@
 The API server adds defaults, spells quantities its own way, leaves out what is empty, and remembers which manager set
 which field (https://kubernetes.io/docs/reference/using-api/server-side-apply/). What we want is compared by value,
 whoever set it last; beyond that, only what our own manager still holds counts, for it is ours to take away.
+
+Some lists and maps are one value to the server, which has one manager: there nobody can add something of his own. As
+long as it is ours, what we did not ask for in it is the server's defaults. Once somebody else has changed it, all that
+is in it counts.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from mcp_packager.target import Value
@@ -39,6 +44,46 @@ _LISTS: Final[Mapping[str, tuple[str, ...]]] = {
     "ownerReferences": ("uid",),
 }
 """Lists that are merged by keys, and not replaced whole: those of the API's ``x-kubernetes-list-map-keys``."""
+_MAPS: Final = frozenset(
+    {
+        "configMapKeyRef",
+        "fieldRef",
+        "labelSelector",
+        "namespaceSelector",
+        "nodeSelector",
+        "podSelector",
+        "resourceFieldRef",
+        "roleRef",
+        "scaleTargetRef",
+        "secretKeyRef",
+        "selector",
+    }
+)
+"""Maps that are replaced whole: those of the API's ``x-kubernetes-map-type: atomic``."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ours:
+    """Which parts of a value our manager holds. ``marks`` is the server's set of them; without one: all, or none."""
+
+    marks: Mapping[str, Any] | None
+    everything: bool = False
+
+    def has(self, key: str) -> bool:
+        return self.everything if self.marks is None else f"f:{key}" in self.marks
+
+    def inside(self, key: str) -> _Ours:
+        return self if self.marks is None else _Ours(self.marks.get(f"f:{key}", {}))
+
+    def whole(self, key: str) -> _Ours:
+        """What counts in a value that has one manager: everything, once it is another than ours."""
+        if self.marks is None:
+            return self
+        return _NOTHING if self.has(key) else _EVERYTHING
+
+
+_NOTHING: Final = _Ours(None)
+_EVERYTHING: Final = _Ours(None, everything=True)
 
 
 def observed_fields(thing: Mapping[str, Any], state: str | None = None) -> dict[str, Value]:
@@ -70,51 +115,74 @@ def projected(observed: Mapping[str, Value], desired: Mapping[str, Value]) -> Ma
     if observed.get(FOREIGN):
         return desired
     live, wanted = observed.get(OBJECT) or {}, desired[OBJECT]
-    seen = _mapping("", live, observed.get(OWNED) or {}, wanted)
+    marks = observed.get(OWNED) or {}
+    seen = _mapping("", live, _Ours(marks) if marks else _NOTHING, wanted)
     state = observed.get(STATE)
     return {OBJECT: seen if state is None else {**seen, STATE: state}}
 
 
-def _value(name: str, live: Value, owned: Mapping[str, Any], wanted: Value) -> Value:
+def _value(name: str, live: Value, ours: _Ours, wanted: Value) -> Value:
+    """``name`` is the key of the innermost map around it."""
     match live, wanted:
         case Mapping(), Mapping():
-            return _mapping(name, live, owned, wanted)
+            return _mapping(name, live, ours, wanted)
         case [*there], [*asked]:
-            return _list(name, there, owned, asked)
+            return _list(name, there, ours, asked)
         case _:
             return wanted if _same(name, live, wanted) else live
 
 
-def _mapping(name: str, live: Mapping[str, Any], owned: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+def _mapping(name: str, live: Mapping[str, Any], ours: _Ours, wanted: Mapping[str, Any]) -> dict[str, Any]:
     seen: dict[str, Any] = {}
     inner = name if name in _AMOUNTS else ""
     for key, asked in wanted.items():
         if key in live:
-            seen[key] = _value(inner or key, live[key], owned.get(f"f:{key}", {}), asked)
-        elif _empty(asked) and (not owned or f"f:{key}" in owned):
+            within = ours.whole(key) if _is_whole(key, asked) else ours.inside(key)
+            seen[key] = _value(inner or key, live[key], within, asked)
+        elif _empty(asked) and (not ours.marks or ours.has(key)):
             # Applied, and left out by the server, which still counts it as ours.
             seen[key] = asked
     for key in live.keys() - wanted.keys():
-        if f"f:{key}" in owned:
-            seen[key] = _held(live[key], owned[f"f:{key}"])
+        if ours.has(key):
+            seen[key] = _held(live[key], ours.inside(key))
     return seen
 
 
-def _list(name: str, live: list[Any], owned: Mapping[str, Any], wanted: list[Any]) -> Value:
+def _is_whole(name: str, wanted: Value) -> bool:
+    """Whether the server takes a value as one, with one manager."""
+    match wanted:
+        case Mapping():
+            return name in _MAPS
+        case [*items]:
+            return _keys(name, items) is None
+        case _:
+            return False
+
+
+def _list(name: str, live: list[Any], ours: _Ours, wanted: list[Any]) -> Value:
     keys = _keys(name, wanted)
     if keys is None:
         if len(live) != len(wanted):
             return live
-        return [_value(name, there, {}, asked) for there, asked in zip(live, wanted, strict=True)]
+        return [_value(name, there, ours, asked) for there, asked in zip(live, wanted, strict=True)]
     there = {_key(item, keys): item for item in live}
     asked_for = {_key(item, keys): item for item in wanted}
-    marks = {mark: _mark(mark, keys) for mark in owned if mark.startswith("k:")}
-    inside = {place: owned[mark] for mark, place in marks.items()}
+    inside = _items(ours, keys, there)
+    none = _NOTHING if ours.marks is None else _Ours({})
     seen = [
-        _value(name, there[place], inside.get(place, {}), asked) for place, asked in asked_for.items() if place in there
+        _value(name, there[place], inside.get(place, none), asked)
+        for place, asked in asked_for.items()
+        if place in there
     ]
     seen += [_held(item, inside[place]) for place, item in there.items() if place not in asked_for and place in inside]
     return seen
+
+
+def _items(ours: _Ours, keys: Sequence[str], live: Iterable[tuple[str, ...]]) -> dict[tuple[str, ...], _Ours]:
+    """What our manager holds of a list's items, by their keys."""
+    if ours.marks is None:
+        return dict.fromkeys(live, ours) if ours.everything else {}
+    return {_mark(mark, keys): _Ours(held) for mark, held in ours.marks.items() if mark.startswith("k:")}
 
 
 def _keys(name: str, wanted: Sequence[Any]) -> tuple[str, ...] | None:
@@ -138,11 +206,11 @@ def _mark(mark: str, keys: Sequence[str]) -> tuple[str, ...]:
     return _key(json.loads(mark.removeprefix("k:")), keys)
 
 
-def _held(live: Value, owned: Mapping[str, Any]) -> Value:
+def _held(live: Value, ours: _Ours) -> Value:
     """What our manager holds of a value that nobody asks for any more."""
     match live:
-        case Mapping() if owned:
-            return {key: _held(value, owned[f"f:{key}"]) for key, value in live.items() if f"f:{key}" in owned}
+        case Mapping() if ours.marks:
+            return {key: _held(value, ours.inside(key)) for key, value in live.items() if ours.has(key)}
         case _:
             return live
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from mcp_packager.engine.diff import compare
+from mcp_packager.target import Kind, Observed
 from mcp_targets._kube.projection import FOREIGN, OBJECT, STATE, observed_fields, projected
 from mcp_targets._kube.quantities import amount
 
@@ -211,6 +213,89 @@ def test_what_is_not_done_differs_although_it_is_spelled_as_wanted() -> None:
 
 def test_what_is_not_ours_is_taken_as_it_is() -> None:
     assert projected({OBJECT: {}, FOREIGN: True}, {OBJECT: WANTED}) == {OBJECT: WANTED}
+
+
+POLICY: dict[str, Any] = {
+    "metadata": {"name": "probe", "labels": {"app": "probe"}},
+    "spec": {
+        "podSelector": {"matchLabels": {"app": "probe"}},
+        "ingress": [{"ports": [{"port": 8000}]}],
+        "egress": [{"to": [{"ipBlock": {"cidr": "192.0.2.0/24"}}]}, {"ports": [{"port": 53, "protocol": "UDP"}]}],
+    },
+}
+"""What the server takes as one: a policy's rules, and what it selects."""
+
+
+def policy(*held: str) -> dict[str, Any]:
+    """The same as the server has it, with which fields of ``spec`` are ours."""
+    thing = copy.deepcopy(POLICY)
+    thing["spec"]["ingress"][0]["ports"][0]["protocol"] = "TCP"
+    thing["spec"]["policyTypes"] = ["Ingress"]
+    marks = {
+        "f:metadata": {"f:labels": {"f:app": {}}},
+        **({"f:spec": {f"f:{key}": {} for key in held}} if held else {}),
+    }
+    thing["metadata"]["managedFields"] = [{"manager": "mcp-pack", "operation": "Apply", "fieldsV1": marks}]
+    return thing
+
+
+def paths(thing: dict[str, Any]) -> list[str]:
+    """Which fields a plan names."""
+    observed = Observed("networkpolicy", "probe", observed_fields(thing))
+    found = compare({OBJECT: POLICY}, observed, Kind("networkpolicy", project=projected))
+    return [change.path for change in found.fields]
+
+
+def test_defaults_in_what_is_taken_as_one_are_the_servers() -> None:
+    assert paths(policy("ingress", "egress", "podSelector")) == []
+
+
+def test_what_somebody_adds_to_a_list_that_is_taken_as_one_is_named_by_its_path() -> None:
+    thing = policy("ingress", "podSelector")
+    thing["spec"]["egress"][0]["to"][0]["ipBlock"]["except"] = ["192.0.2.7/32"]
+    assert paths(thing) == ["object.spec.egress[0].to[0].ipBlock.except"]
+    thing = policy("egress", "podSelector")
+    thing["spec"]["ingress"][0]["from"] = [{"podSelector": {}}]
+    assert "object.spec.ingress[0].from" in paths(thing)
+
+
+def test_what_somebody_adds_to_a_map_that_is_taken_as_one_is_named_by_its_path() -> None:
+    thing = policy("ingress", "egress")
+    thing["spec"]["podSelector"]["matchLabels"]["version"] = "old"
+    assert paths(thing) == ["object.spec.podSelector.matchLabels.version"]
+
+
+def test_what_somebody_changes_where_nothing_of_ours_is_left_is_named_by_its_path() -> None:
+    thing = policy()
+    thing["spec"]["egress"][1]["ports"][0]["endPort"] = 60
+    assert "object.spec.egress[1].ports[0].endPort" in paths(thing)
+
+
+def test_a_list_that_has_another_length_is_named_whole() -> None:
+    thing = policy("ingress", "podSelector")
+    thing["spec"]["egress"].append({})
+    assert paths(thing) == ["object.spec.egress"]
+
+
+def test_what_one_of_a_merged_list_holds_as_one_is_seen_too() -> None:
+    wanted, thing = copy.deepcopy(WANTED), live()
+    header = {"name": "Host", "value": "localhost"}
+    server(wanted)["readinessProbe"] = {"httpGet": {"httpHeaders": [header]}}
+    server(thing)["readinessProbe"] = {"httpGet": {"httpHeaders": [{**header, "more": "1"}], "scheme": "HTTP"}}
+    held = thing["metadata"]["managedFields"][0]["fieldsV1"]["f:spec"]["f:template"]["f:spec"]["f:containers"]
+    probe: dict[str, Any] = {"f:httpHeaders": {}}
+    held['k:{"name":"server"}']["f:readinessProbe"] = {"f:httpGet": probe}
+    assert seen(thing, wanted) == wanted
+    del probe["f:httpHeaders"]
+    (found,) = server(seen(thing, wanted))["readinessProbe"]["httpGet"]["httpHeaders"]
+    assert found == {**header, "more": "1"}
+
+
+def test_where_nobody_says_what_is_whose_nothing_is_taken_for_an_addition() -> None:
+    thing = policy()
+    thing["metadata"]["managedFields"] = []
+    thing["spec"]["egress"][0]["more"] = []
+    assert paths(thing) == []
 
 
 @pytest.mark.parametrize(
