@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_packager.errors import PackError, Place, Problem, UserError, WorldError
-from mcp_packager.target import IMAGE, Artifact, BuildInput, Identity, Resource, Scope, Value, image_artifact
+from mcp_packager.target import IMAGE, Artifact, BuildInput, Identity, Key, Ref, Resource, Scope, Value, image_artifact
 from mcp_targets._aws import ecr
 from mcp_targets._aws.names import REPOSITORY, registry
 from mcp_targets.aws_lambda.options import Options
@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from mcp_packager.manifest import Manifest
 
 KIND: Final = "image"
-"""Of the resource. Its fields: ``reference``, which is REPOSITORY@DIGEST, and ``tag``."""
+"""Of the resource. Its fields: ``repository``, as ECR says it when it is there, ``digest`` and ``tag``."""
 
-REFERENCE: Final = "reference"
 MOST: Final = 10 * 2**30
 """Bytes of an image's files (Lambda developer guide, "Lambda quotas")."""
 
@@ -62,8 +61,11 @@ def base_image(options: Options, python: str) -> str | None:
 
 def repository(identity: Identity, options: Options, place: Where) -> str:
     """Where the tool's images are, without tag."""
-    name = options.repository or identity.name(alphabet=REPOSITORY)
-    return f"{registry(place.account, place.region)}/{name}"
+    return f"{registry(place.account, place.region)}/{_name(identity, options)}"
+
+
+def _name(identity: Identity, options: Options) -> str:
+    return options.repository or identity.name(alphabet=REPOSITORY)
 
 
 def build(request: BuildInput, name: str, repository: str, facts: Mapping[str, Any]) -> Artifact:
@@ -103,53 +105,58 @@ def settings(options: Options) -> dict[str, Value]:
     }
 
 
-def code(artifact: Artifact, where: str) -> dict[str, Value]:
-    """The function's code: ``image`` is what Lambda is sent as ``ImageUri``, ``sha256`` what it says of it later."""
-    return {
-        "image": f"{where}@{artifact.digest}",
-        "sha256": artifact.digest.removeprefix("sha256:"),
-        "size": artifact.size,
-    }
+def code(artifact: Artifact, identity: Identity, options: Options) -> dict[str, Value]:
+    """The function's code: where it lies, and by ``sha256`` what Lambda says of it later; :func:`uri` is both."""
+    where = Key(ecr.KIND, _name(identity, options))
+    digest = artifact.digest.removeprefix("sha256:")
+    return {"repository": Ref(where, "uri"), "sha256": digest, "size": artifact.size}
 
 
-def resources(artifact: Artifact, identity: Identity, options: Options, place: Where) -> tuple[Resource, Resource]:
+def uri(code: Mapping[str, Value]) -> str:
+    """What Lambda is sent as ``ImageUri``, of the function's code with its Ref resolved."""
+    return f"{code['repository']}@sha256:{code['sha256']}"
+
+
+def resources(artifact: Artifact, identity: Identity, options: Options) -> tuple[Resource, Resource]:
     """The repository, and the image in it.
 
     Lambda lets itself read the repository when a function is made of it, where whoever makes it may say so
     (``ecr:GetRepositoryPolicy`` and ``ecr:SetRepositoryPolicy``; Lambda developer guide, "Amazon ECR permissions").
     """
-    where = repository(identity, options, place)
     held = ecr.wanted(
-        where.partition("/")[2],
+        _name(identity, options),
         shared=options.repository is not None,
         lifecycle=ecr.lifecycle(untagged_days=_UNTAGGED_DAYS, keep=options.keep_images),
         key=None,
     )
-    digest, tag = artifact.digest, str(artifact.facts[REFERENCE]).rpartition(":")[2]
-    fields: dict[str, Value] = {REFERENCE: f"{where}@{digest}", "tag": tag}
+    digest, tag = artifact.digest, str(artifact.facts["reference"]).rpartition(":")[2]
+    fields: dict[str, Value] = {"repository": Ref(held.key, "uri"), "digest": digest, "tag": tag}
     name = digest.removeprefix("sha256:")[:16]
     return held, Resource(KIND, name, fields, (held.key,), scope=Scope.SHARED)
 
 
 def held(fields: Mapping[str, Value], environ: Mapping[str, str]) -> bool:
-    """Whether the registry has the image of a resource. One that cannot be asked from here is believed."""
+    """Whether the registry has the image of a resource, its Ref resolved.
+
+    One that cannot be asked from here is believed.
+    """
     from mcp_packager.image import held as has
 
     try:
-        return has(fields[REFERENCE], environ=environ)
+        return has(f"{fields['repository']}@{fields['digest']}", environ=environ)
     except PackError:
         return True
 
 
 def push(resource: Resource, output: Path | None, environ: Mapping[str, str]) -> Mapping[str, Value]:
-    """Send what the registry lacks of the image, from the artifact's folder.
+    """Send what the registry lacks of the image, from the artifact's folder; the resource's Ref is resolved.
 
     Raises:
         WorldError: it is not there, and this deploy brings none along, or another one.
     """
     from mcp_packager.image import ship
 
-    repository, _, digest = str(resource.fields[REFERENCE]).partition("@")
+    repository, digest = resource.fields["repository"], resource.fields["digest"]
     if output is None or not (output / IMAGE).exists():
         if held(resource.fields, environ):
             return resource.fields

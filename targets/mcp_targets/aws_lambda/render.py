@@ -70,8 +70,8 @@ def resources(request: DesiredInput, options: Options) -> tuple[Resource, ...]:
     group = Resource(LOG_GROUP, log_group_name(identity), {"retentionInDays": options.retention})
     secrets = secret_resources(manifest, names=kept(manifest))
     keys = key_resources(request.config)
-    shipped = _shipped(request, options, place)
-    fields = _function(request, options, place, role, group)
+    shipped = _shipped(request, options)
+    fields = _function(request, options, role, group)
     needs = (policy.key, *(one.key for one in (*shipped, *secrets, *keys)))
     function = Resource(FUNCTION, function_name(identity), fields, needs, phase=Phase.CANDIDATE)
     # Named by all that makes it: the same again is the version that is there.
@@ -149,18 +149,18 @@ def _role(request: DesiredInput, options: Options, place: Where) -> tuple[Resour
     return role, Resource(iam.POLICY_KIND, digest(document)[:16], {"role": name, "document": document}, (role.key,))
 
 
-def _shipped(request: DesiredInput, options: Options, place: Where) -> tuple[Resource, ...]:
+def _shipped(request: DesiredInput, options: Options) -> tuple[Resource, ...]:
     """Where the code lies that the function is made of, if that is not sent with it."""
     if not image.is_image(options):
         return ()
-    return image.resources(request.artifact, request.identity, options, place)
+    return image.resources(request.artifact, request.identity, options)
 
 
-def _packed(request: DesiredInput, options: Options, place: Where) -> tuple[dict[str, Value], dict[str, Value]]:
+def _packed(request: DesiredInput, options: Options) -> tuple[dict[str, Value], dict[str, Value]]:
     """Settings that a zip or an image has alone, and the fields beside them: form, variables, code."""
     artifact = request.artifact
     if image.is_image(options):
-        code = image.code(artifact, image.repository(request.identity, options, place))
+        code = image.code(artifact, request.identity, options)
         return image.settings(options), {"PackageType": "Image", "variables": {}, "code": code}
     settings: dict[str, Value] = {
         "Runtime": artifact.facts["runtime"],
@@ -174,12 +174,10 @@ def _packed(request: DesiredInput, options: Options, place: Where) -> tuple[dict
     }
 
 
-def _function(
-    request: DesiredInput, options: Options, place: Where, role: Resource, group: Resource
-) -> dict[str, Value]:
+def _function(request: DesiredInput, options: Options, role: Resource, group: Resource) -> dict[str, Value]:
     """How the function is wanted: `settings` as AWS is sent them, the config that goes into its variables, its code."""
     manifest = request.manifest
-    form, fields = _packed(request, options, place)
+    form, fields = _packed(request, options)
     settings: dict[str, Value] = {
         "Role": Ref(role.key, "arn"),
         **form,
