@@ -31,6 +31,14 @@ MINORS = ("3.11", "3.12", "3.13", "3.14")
 START = 60.0
 """Seconds that a first answer may take on a busy machine."""
 
+_SAID: Mapping[str, str] = MappingProxyType(
+    {
+        "AWS_REGION": "eu-central-1",
+        "AWS_LAMBDA_FUNCTION_NAME": "function",
+        "AWS_LAMBDA_FUNCTION_VERSION": "7",
+        "TZ": ":UTC",
+    }
+)
 _MACHINES: Mapping[str, str] = MappingProxyType({"x86_64": "x86_64", "aarch64": "arm64"})
 _PATH = "/2015-03-31/functions/function/invocations"
 
@@ -138,23 +146,32 @@ def emulated(
         log: Where it logs to.
         env: Its environment, beside what Lambda says there.
     """
-    around = {
-        "PATH": "/usr/bin:/bin",
-        "PYTHONPATH": str(root / minor),
-        "LAMBDA_TASK_ROOT": str(task),
-        "AWS_REGION": "eu-central-1",
-        "AWS_LAMBDA_FUNCTION_NAME": "function",
-        "AWS_LAMBDA_FUNCTION_VERSION": "7",
-        "TZ": ":UTC",
-    }
+    around = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(root / minor), "LAMBDA_TASK_ROOT": str(task)}
     runtime = [str(python), "-B", "-c", _RUNTIME.format(task=str(task)), "mcp_handler.handler"]
+    with started(root, runtime, task, log, {**around, **(env or {})}) as function:
+        yield function
+
+
+@contextlib.contextmanager
+def started(
+    root: Path, runtime: Sequence[str | Path], folder: Path, log: Path, env: Mapping[str, str]
+) -> Iterator[Emulated]:
+    """Run any program that speaks the Runtime API until the block ends.
+
+    Args:
+        root: What :func:`installed` answered.
+        runtime: The program and its arguments.
+        folder: Where it starts.
+        log: Where it logs to.
+        env: Its environment, beside what Lambda says there of every function.
+    """
     with ports.two() as (front, api), log.open("wb") as out:
         places = (
             *("--runtime-interface-emulator-address", f"127.0.0.1:{front}"),
             *("--runtime-api-address", f"127.0.0.1:{api}"),
         )
         process = subprocess.Popen(
-            [root / "rie", *places, *runtime], cwd=task, env={**around, **(env or {})}, stdout=out, stderr=out
+            [root / "rie", *places, *runtime], cwd=folder, env={**_SAID, **env}, stdout=out, stderr=out
         )
         try:
             _await(front, process, log)
