@@ -26,17 +26,26 @@ cgroup_manager = "cgroupfs"
 events_logger = "file"
 [network]
 network_backend = "netavark"
+network_config_dir = "{place}/networks"
 """
 """What lets Podman run where its own runtime and root's limits are not to be had."""
 
 _REGISTRIES = '[[registry]]\nlocation = "{mirror}"\ninsecure = true\n'
+_NETWORKS = "/run/containers/networks"
+"""Where root's Podman keeps addresses and name server of its networks, whatever it is told about its state."""
+_MOUNTED = f'mkdir -p {_NETWORKS} && mount -t tmpfs none {_NETWORKS} && exec "$@"'
 _FOUND_BY_NAME = ("dirname", "env", "flock", "setsid", "sh")
 """What ``stdio.sh`` calls, beside Podman's programs: a PATH of these has no Docker on it."""
 
 
 @dataclass(frozen=True)
 class Podman:
-    """One Podman. ``place`` is its folder; ``environ`` is what its programs are to be run with."""
+    """One Podman. ``place`` is its folder; ``environ`` is what its programs are to be run with.
+
+    Root's Podman takes the machine to have one network, and keeps the state of its networks at one place. It would send
+    the names of services to the name server of a run beside, which has another network, or to whatever process has the
+    number that a killed run's had. So all of this Podman sees mounts of its own, and that place is empty in them.
+    """
 
     place: Path
     environ: Mapping[str, str]
@@ -61,33 +70,50 @@ def serving(mirror: str) -> Iterator[Podman]:
     # Podman takes no folder for its state whose path is longer than 50 characters.
     place = Path(tempfile.mkdtemp(prefix="mcp-pack-podman-", dir="/tmp"))
     podman = Podman(place, _environ(place, mirror))
-    program = str(place / "bin" / "podman")
+    command = [str(place / "podman"), "system", "service", "--time=0", podman.address]
     with (place / "log").open("wb") as log:
         service = subprocess.Popen(
-            [program, "system", "service", "--time=0", podman.address], stdout=log, stderr=log, env=podman.environ
+            ["unshare", "--mount", "sh", "-c", _MOUNTED, "sh", *command],
+            stdout=log,
+            stderr=log,
+            env={**podman.environ, "PATH": os.environ["PATH"]},
         )
     try:
         # Its first start prepares its storage, and the machine may be busy.
         wait_for(lambda: _answers(place / "sock"), 90)
-        yield podman
+        with Path(f"/proc/{service.pid}/ns/mnt").open() as mounts:  # they last for as long as somebody has them open
+            _enter(place, mounts.fileno())
+            try:
+                yield podman
+            finally:
+                _quietly(podman, "rm", "--all", "--force", "--time", "1")
+                service.terminate()
+                service.wait(30)
+                _quietly(podman, "system", "reset", "--force")
     finally:
-        _quietly(podman, "rm", "--all", "--force", "--time", "1")
-        service.terminate()
+        service.kill()
         service.wait(30)
-        _quietly(podman, "system", "reset", "--force")
         _end_monitors(place)
-        _end_names()
         shutil.rmtree(place, ignore_errors=True)
 
 
+def _enter(place: Path, mounts: int) -> None:
+    """Write the program that everybody calls: Podman, from where it was called, where the service's mounts are."""
+    program = place / "bin" / "podman"
+    inside = """'cd "$1" && shift && exec "$@"' sh "$PWD" """
+    enter = f"{shutil.which('nsenter')} --mount=/proc/{os.getpid()}/fd/{mounts}"
+    program.write_text(f'#!/bin/sh\nexec {enter} {shutil.which("sh")} -c {inside} {place}/podman "$@"\n')
+    program.chmod(0o755)
+
+
 def _environ(place: Path, mirror: str) -> dict[str, str]:
-    (place / "containers.conf").write_text(_SETTINGS)
+    (place / "containers.conf").write_text(_SETTINGS.format(place=place))
     (place / "registries.conf").write_text(_REGISTRIES.format(mirror=mirror))
     (place / "bin").mkdir()
     for name in _FOUND_BY_NAME:
         (place / "bin" / name).symlink_to(shutil.which(name) or name)
     (place / "bin" / "podman-compose").symlink_to(real_parts.PARTS["podman-compose"]())
-    program = place / "bin" / "podman"
+    program = place / "podman"
     settings = f"export PATH={os.environ['PATH']} CONTAINERS_CONF={place}/containers.conf"
     registries = f"CONTAINERS_REGISTRIES_CONF={place}/registries.conf"
     state = f"--root {place}/root --runroot {place}/run"
@@ -109,16 +135,6 @@ def _end_monitors(place: Path) -> None:
         with contextlib.suppress(OSError):
             words = entry.read_bytes().split(b"\0")
             if words[0].endswith(b"conmon") and any(str(place).encode() in word for word in words):
-                os.kill(int(entry.parent.name), signal.SIGKILL)
-
-
-def _end_names() -> None:
-    """End the name server of our networks: it stays while the machine's one folder of networks holds a killed run's."""
-    session = f"MCP_PACK_TEST_SESSION={os.environ['MCP_PACK_TEST_SESSION']}".encode()
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            is_it = entry.read_bytes().split(b"\0")[0].endswith(b"aardvark-dns")
-            if is_it and session in (entry.parent / "environ").read_bytes().split(b"\0"):
                 os.kill(int(entry.parent.name), signal.SIGKILL)
 
 

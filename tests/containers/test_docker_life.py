@@ -12,7 +12,11 @@ from typing import Any
 
 import pytest
 
+from mcp_packager.target import Action, Identity, Observed, Resource, Step, WorldInput
 from mcp_packager.testing import Pack, Project, calling, greeting
+from mcp_targets.docker.names import fields_of, key_of
+from mcp_targets.docker.options import Options
+from mcp_targets.docker.world import DockerWorld
 from tests.containers.asking import daemon, left_of
 from tests.containers.test_docker import containers, names_of
 from tests.containers.waiting import wait_for
@@ -73,6 +77,21 @@ def test_a_crash_is_started_again_and_calls_wait_for_it(deployed: tuple[Project,
     assert greeting(pack.url()).startswith("hello")
     (status,) = pack.run("status").document["deployments"]
     assert status["restarts"] >= 1
+
+
+def test_one_that_was_started_again_is_awaited_as_it_runs(deployed: tuple[Project, Pack]) -> None:
+    """A deploy that finds it starting, after a crash or while a service is away, is done when it is ready."""
+    _, pack = deployed
+    before = inspect(pack)
+    os.kill(before["State"]["Pid"], 9)
+    wait_for(lambda: inspect(pack)["RestartCount"] > before["RestartCount"])
+    labels = inspect(pack)["Config"]["Labels"]
+    key, fields = key_of(labels), fields_of(labels)
+    step = Step(Action.UPDATE, key, Resource(*key, fields), Observed(*key, {**fields, "state": "starting"}))
+    identity = Identity("suite-tool", "suite-tool", pack.stage)
+    DockerWorld(WorldInput(identity, options=Options(), environ=os.environ)).apply(step)
+    assert inspect(pack)["Id"] == before["Id"]
+    assert greeting(pack.url()).startswith("hello")
 
 
 def test_what_is_changed_by_hand_is_drift_and_mended(deployed: tuple[Project, Pack]) -> None:

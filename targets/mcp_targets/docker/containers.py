@@ -54,10 +54,11 @@ class Containers:
         environment: Mapping[str, str] | None = None,
         health: Mapping[str, Any] | None = None,
         **host: Any,
-    ) -> None:
+    ) -> int:
         """Make and start it; one that is there as it is wanted is only started, another one makes room.
 
-        ``host`` are arguments of docker-py's ``create_host_config``.
+        ``host`` are arguments of docker-py's ``create_host_config``. The answer is how often the engine had started it
+        again before: one that ran already keeps that count.
         """
         api = self._daemon.api
         wanted = self._names.labels(resource.key, resource.fields)
@@ -92,6 +93,7 @@ class Containers:
                     ),
                 )
             api.start(self.name(resource.key))
+        return int(there["RestartCount"]) if there is not None and there["State"]["Running"] else 0
 
     def remove(self, key: Key, *, stop_seconds: int) -> None:
         """Ask it to end, wait that long, and remove it; one that is gone is fine."""

@@ -77,7 +77,7 @@ class Servers:
         for name, volume in fields["keys"].items():
             binds[volume] = {"bind": f"{KEYS_FOLDER}/{name}", "mode": "ro"}
         serve = ["--transport", "http", "--host", "0.0.0.0", "--port", str(PORT)]  # noqa: S104 - the container's own network
-        self._containers.run(
+        restarts = self._containers.run(
             resource,
             image=fields["image"],
             command=[*serve, "--config", f"{CONFIG_FOLDER}/config.json"],
@@ -97,13 +97,13 @@ class Servers:
             ),
             **limits(fields),
         )
-        return self._ready(resource)
+        return self._ready(resource, restarts)
 
     def _host(self, resource: Resource, port: tuple[str, int | None]) -> dict[str, Value]:
         """Run an image that knows nothing of us: no config, no keys, no word for its health."""
         fields = resource.fields
         hosted = fields[HOSTED]
-        self._containers.run(
+        restarts = self._containers.run(
             resource,
             image=fields["image"],
             command=hosted["command"],
@@ -116,9 +116,10 @@ class Servers:
             restart_policy={"Name": fields["restart"]},
             **limits(fields),
         )
-        return self._ready(resource)
+        return self._ready(resource, restarts)
 
-    def _ready(self, resource: Resource) -> dict[str, Value]:
+    def _ready(self, resource: Resource, restarts: int) -> dict[str, Value]:
+        """Wait for it. One that the engine started more than ``restarts`` times again has ended meanwhile."""
         deadline = time.monotonic() + resource.fields["start_timeout"]
         while True:
             found = self._containers.inspect(resource.key)
@@ -126,7 +127,7 @@ class Servers:
             address = published(found)
             if state.get("Running") and _answers(address, resource.fields):
                 return {**resource.fields, "private_port": address[1] if address else None}
-            ended = found is None or state["Status"] in {"exited", "dead"} or found["RestartCount"] > 0
+            ended = found is None or state["Status"] in {"exited", "dead"} or found["RestartCount"] > restarts
             if ended or time.monotonic() > deadline:
                 raise self._not_ready(resource, died(found) if ended else None)
             time.sleep(PAUSE)
