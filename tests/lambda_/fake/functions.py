@@ -1,0 +1,224 @@
+"""Functions and their versions. Lambda API reference, of each action; Lambda developer guide, where a rule says so."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.lambda_.emulator import unpacked
+from tests.lambda_.fake import settings
+from tests.lambda_.fake.account import ACCOUNT, ARN, REGION, Account, Answer, Asked, named, page
+from tests.lambda_.fake.refusals import RefusedError, conflict, invalid, missing, outdated
+from tests.lambda_.fake.state import LATEST, Code, Function, Version, now, revision
+
+MOST_SENT = 70_167_211
+"""Bytes of a request with code in it: 50 MB in base64, and some."""
+MOST_UNZIPPED = 262_144_000
+
+
+def create(account: Account, asked: Asked) -> Answer:
+    """CreateFunction."""
+    name = named(asked)
+    if name in account.functions:
+        raise conflict(f"Function already exist: {name}")
+    made = settings.created(asked)
+    _assumable(account, made["Role"])
+    code = _code(account, asked["Code"], made["PackageType"])
+    function = Function(name, ARN + name, Version(LATEST, code, made, account.slow), tags=dict(asked.get("Tags") or {}))
+    account.functions[name] = function
+    if asked.get("Publish"):
+        return _published(account, function)
+    return function.configuration(function.latest)
+
+
+def get(account: Account, asked: Asked) -> Answer:
+    """GetFunction."""
+    function = account.function(asked)
+    where = {"RepositoryType": "S3", "Location": "https://not-served.invalid/"}
+    version = function.version(asked.get("Qualifier", ""))
+    if version.code.image:
+        where = {"RepositoryType": "ECR", "ImageUri": version.code.image, "ResolvedImageUri": version.code.image}
+    return {
+        "Configuration": configuration(account, asked),
+        "Code": where,
+        "Tags": dict(function.tags),
+        **({} if function.reserved is None else {"Concurrency": {"ReservedConcurrentExecutions": function.reserved}}),
+    }
+
+
+def configuration(account: Account, asked: Asked) -> Answer:
+    """GetFunctionConfiguration. Each look brings what is being made closer to its end."""
+    function, qualifier = account.function(asked), asked.get("Qualifier", "")
+    version = function.version(qualifier)
+    said = function.configuration(version, qualifier)
+    version.looked()
+    return said
+
+
+def listed(account: Account, asked: Asked) -> Answer:
+    """ListFunctions. State and LastUpdateStatus are not in it (API reference, ListFunctions)."""
+    hidden = {"State", "StateReason", "StateReasonCode", "LastUpdateStatus"}
+    found = [one.configuration(one.latest) for _, one in sorted(account.functions.items())]
+    return page(asked, [{key: value for key, value in one.items() if key not in hidden} for one in found], "Functions")
+
+
+def update_code(account: Account, asked: Asked) -> Answer:
+    """UpdateFunctionCode."""
+    function = account.function(asked)
+    _unchanged(function, asked)
+    function.settled()
+    latest = function.latest
+    code = _code(account, asked, latest.settings["PackageType"])
+    wanted = asked.get("Architectures") or latest.settings["Architectures"]
+    if asked.get("DryRun"):
+        return {**function.configuration(latest), "CodeSha256": code.sha256, "CodeSize": code.size}
+    function.latest = _anew(account, latest, code, {**latest.settings, "Architectures": wanted})
+    if asked.get("Publish"):
+        function.latest.settling = 0
+        return _published(account, function)
+    return function.configuration(function.latest)
+
+
+def update_configuration(account: Account, asked: Asked) -> Answer:
+    """UpdateFunctionConfiguration."""
+    function = account.function(asked)
+    _unchanged(function, asked)
+    function.settled()
+    made = settings.changed(function.latest.settings, asked, function.name)
+    _assumable(account, made["Role"])
+    function.latest = _anew(account, function.latest, function.latest.code, made)
+    return function.configuration(function.latest)
+
+
+def publish(account: Account, asked: Asked) -> Answer:
+    """PublishVersion."""
+    function = account.function(asked)
+    _unchanged(function, asked)
+    function.settled()
+    if asked.get("CodeSha256") not in {None, function.latest.code.sha256}:
+        # API reference, PublishVersion: "Only publish a version if the hash value matches the value that's specified".
+        raise invalid(
+            f"CodeSHA256 ({asked['CodeSha256']}) is different from current CodeSHA256 in $LATEST "
+            f"({function.latest.code.sha256}). Please try again with the CodeSHA256 in $LATEST."
+        )
+    return _published(account, function, asked.get("Description", ""))
+
+
+def versions(account: Account, asked: Asked) -> Answer:
+    """ListVersionsByFunction."""
+    function = account.function(asked)
+    there = [function.latest, *(one for _, one in sorted(function.versions.items(), key=lambda item: int(item[0])))]
+    return page(asked, [function.configuration(one, one.number) for one in there], "Versions")
+
+
+def delete(account: Account, asked: Asked) -> Answer:
+    """DeleteFunction, of a function or of one of its versions."""
+    function = account.function(asked)
+    match asked.get("Qualifier", ""):
+        case "":
+            for url in function.urls.values():
+                account.closed(url)
+            del account.functions[function.name]
+        case "$LATEST":
+            raise invalid("$LATEST version cannot be deleted without deleting the function.")
+        case number if not re.fullmatch(r"[0-9]+", number):
+            raise invalid("Deletion of aliases is not currently supported.")
+        case number:
+            # Lambda developer guide, "Manage Lambda function versions": a version that an alias names stays.
+            using = [one.name for one in function.aliases.values() if number in {one.number, *one.weights}]
+            if using:
+                raise conflict(
+                    f"Unable to delete version {number} because the following aliases reference it: "
+                    f"[{', '.join(sorted(using))}]"
+                )
+            if number not in function.versions:
+                raise missing(f"Function not found: {function.named(number)}")
+            del function.versions[number]
+            function.policies.pop(number, None)
+    return {"StatusCode": 204}
+
+
+def _published(account: Account, function: Function, description: str = "") -> Answer:
+    # Lambda developer guide, "Manage Lambda function versions": nothing is published where nothing has changed since
+    # the last version; API reference, PublishVersion: that one is answered.
+    latest = function.latest
+    last = max(function.versions.values(), key=lambda one: int(one.number), default=None)
+    if last is None or not last.same(latest):
+        # The same guide: numbers are never used again, not even of a function that was deleted and made anew.
+        account.numbers[function.name] += 1
+        last = latest.published(str(account.numbers[function.name]), account.slow)
+        if description:
+            last.settings["Description"] = description
+        function.versions[last.number] = last
+    return function.configuration(last)
+
+
+def _anew(account: Account, latest: Version, code: Code, made: Mapping[str, Any]) -> Version:
+    return Version(LATEST, code, dict(made), account.slow, fresh=False, changed=now(), revision=revision())
+
+
+def _unchanged(function: Function, asked: Asked) -> None:
+    if asked.get("RevisionId") not in {None, "", function.latest.revision}:
+        raise outdated()
+
+
+def _assumable(account: Account, role: str) -> None:
+    # IAM user guide, "Changes that I make are not always immediately visible": a new role is not known everywhere yet.
+    if account.trusted(role):
+        account.refused_roles[role] += 1
+        if account.refused_roles[role] > account.shy:
+            return
+    raise invalid("The role defined for the function cannot be assumed by Lambda.")
+
+
+def _code(account: Account, asked: Asked, kind: str) -> Code:
+    if kind == "Image":
+        image = str(asked.get("ImageUri") or "")
+        host = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/"
+        # Lambda developer guide, "Create a Lambda function using a container image": ECR, and in the same region.
+        if not image.startswith(host):
+            raise invalid(f"Source image {image} is not valid. Provide a valid source image.")
+        digest = image.rpartition("@sha256:")[2]
+        if not re.fullmatch(r"[0-9a-f]{64}", digest):
+            digest = hashlib.sha256(image.encode()).hexdigest()
+        return Code(digest, 0, image=image)
+    body = asked.get("ZipFile") or _object(asked)
+    data = base64.b64decode(body) if isinstance(body, str) else body
+    if asked.get("ZipFile") and len(body) > MOST_SENT:
+        raise RefusedError(413, "RequestEntityTooLargeException", f"Request must be smaller than {MOST_SENT} bytes")
+    hashed = hashlib.sha256(data)
+    folder = Path(account.folder) / hashed.hexdigest()
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+    except zipfile.BadZipFile:
+        raise invalid("Could not unzip uploaded file. Please check your file, then try to upload again.") from None
+    if size > MOST_UNZIPPED:
+        raise invalid(f"Unzipped size must be smaller than {MOST_UNZIPPED} bytes")
+    if not folder.exists():
+        packed = folder.with_suffix(".zip")
+        packed.write_bytes(data)
+        unpacked(packed, folder)
+        packed.unlink()
+    return Code(base64.b64encode(hashed.digest()).decode(), len(data), str(folder))
+
+
+def _object(asked: Asked) -> bytes:
+    """The zip that lies in S3."""
+    from moto.s3.models import s3_backends
+
+    bucket, key = asked.get("S3Bucket"), asked.get("S3Key")
+    if not bucket or not key:
+        raise invalid("Please provide a source for function code.")
+    backend = s3_backends[ACCOUNT]["aws"]
+    found = backend.get_object(bucket, key) if bucket in backend.buckets else None
+    if found is None:
+        raise invalid("Error occurred while GetObject. S3 Error Code: NoSuchKey. S3 Error Message: no such key")
+    data: bytes = found.value
+    return data
