@@ -16,7 +16,7 @@ import pytest
 
 from mcp_packager.errors import WorldError
 from mcp_packager.pipeline.artifacts import Built
-from mcp_packager.target import Ref, Resource, Scope
+from mcp_packager.target import Observed, Ref, Resource, Scope
 from mcp_targets.aws_lambda import image, render
 from tests import real_parts
 from tests.conformance.suites import HERE, SUITES
@@ -122,9 +122,8 @@ def test_what_is_wanted_of_it(made: Made) -> None:
     function, held = made.wanted[render.FUNCTION], made.wanted[image.KIND]
     code = function.fields["code"]
     where = Ref(made.wanted["ecr-repository"].key, "uri")
-    assert (code["repository"], held.fields["repository"]) == (where, where)
+    assert (code["image"], held.fields["repository"]) == (Ref(held.key, "uri"), where)
     assert held.fields["digest"] == digest
-    assert image.uri({**code, "repository": "registry/loud"}) == f"registry/loud@{digest}"
     assert code["sha256"] == digest.removeprefix("sha256:")
     assert function.fields["PackageType"] == "Image"
     assert not {"Runtime", "Handler", "SnapStart"} & set(function.fields["settings"])
@@ -136,15 +135,18 @@ def test_what_is_wanted_of_it(made: Made) -> None:
 
 def test_it_is_put_into_its_repository_once(made: Made, address: str, tmp_path: Path) -> None:
     held = made.wanted[image.KIND]
-    held = replace(held, fields={**held.fields, "repository": f"{address}/team/loud"})
+    repository = f"{address}/team/loud"
+    held = replace(held, fields={**held.fields, "repository": repository})
+    there = {**held.fields, "uri": f"{repository}@{made.built.artifact.digest}"}
     other = replace(held, fields={**held.fields, "digest": f"sha256:{'0' * 64}"})
     environ = dict(os.environ)
-    assert not image.held(held.fields, environ)
+    assert image.observed(held, repository, environ) is None
     with pytest.raises(WorldError, match="no longer has"):
         image.push(held, tmp_path, environ)
-    assert image.push(held, made.built.folder, environ) == held.fields
-    assert image.held(held.fields, environ)
-    assert image.push(held, None, environ) == held.fields
+    assert image.push(held, made.built.folder, environ) == there
+    assert image.observed(held, repository, environ) == Observed(image.KIND, held.name, there, Scope.SHARED)
+    assert image.observed(held, None, environ) is None
+    assert image.push(held, None, environ) == there
     with pytest.raises(WorldError, match="is not the one that is wanted"):
         image.push(other, made.built.folder, environ)
 

@@ -12,7 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_packager.errors import PackError, Place, Problem, UserError, WorldError
-from mcp_packager.target import IMAGE, Artifact, BuildInput, Identity, Key, Ref, Resource, Scope, Value, image_artifact
+from mcp_packager.target import (
+    IMAGE,
+    Artifact,
+    BuildInput,
+    Identity,
+    Key,
+    Observed,
+    Ref,
+    Resource,
+    Scope,
+    Value,
+    image_artifact,
+)
 from mcp_targets._aws import ecr
 from mcp_targets._aws.names import REPOSITORY, registry
 from mcp_targets.aws_lambda.options import Options
@@ -22,7 +34,10 @@ if TYPE_CHECKING:
     from mcp_packager.manifest import Manifest
 
 KIND: Final = "image"
-"""Of the resource. Its fields: ``repository``, as ECR says it when it is there, ``digest`` and ``tag``."""
+"""Of the resource. Its fields: ``repository``, which is ECR's own word for it, ``digest`` and ``tag``.
+
+What is there has ``uri`` too: REPOSITORY@DIGEST.
+"""
 
 MOST: Final = 10 * 2**30
 """Bytes of an image's files (Lambda developer guide, "Lambda quotas")."""
@@ -105,16 +120,10 @@ def settings(options: Options) -> dict[str, Value]:
     }
 
 
-def code(artifact: Artifact, identity: Identity, options: Options) -> dict[str, Value]:
-    """The function's code: where it lies, and by ``sha256`` what Lambda says of it later; :func:`uri` is both."""
-    where = Key(ecr.KIND, _name(identity, options))
+def code(artifact: Artifact) -> dict[str, Value]:
+    """The function's code: by ``image`` what Lambda is sent as ``ImageUri``, by ``sha256`` what it says of it later."""
     digest = artifact.digest.removeprefix("sha256:")
-    return {"repository": Ref(where, "uri"), "sha256": digest, "size": artifact.size}
-
-
-def uri(code: Mapping[str, Value]) -> str:
-    """What Lambda is sent as ``ImageUri``, of the function's code with its Ref resolved."""
-    return f"{code['repository']}@sha256:{code['sha256']}"
+    return {"image": Ref(_key(artifact), "uri"), "sha256": digest, "size": artifact.size}
 
 
 def resources(artifact: Artifact, identity: Identity, options: Options) -> tuple[Resource, Resource]:
@@ -131,8 +140,23 @@ def resources(artifact: Artifact, identity: Identity, options: Options) -> tuple
     )
     digest, tag = artifact.digest, str(artifact.facts["reference"]).rpartition(":")[2]
     fields: dict[str, Value] = {"repository": Ref(held.key, "uri"), "digest": digest, "tag": tag}
-    name = digest.removeprefix("sha256:")[:16]
-    return held, Resource(KIND, name, fields, (held.key,), scope=Scope.SHARED)
+    return held, Resource(*_key(artifact), fields, (held.key,), scope=Scope.SHARED)
+
+
+def _key(artifact: Artifact) -> Key:
+    return Key(KIND, artifact.digest.removeprefix("sha256:")[:16])
+
+
+def observed(resource: Resource, repository: str | None, environ: Mapping[str, str]) -> Observed | None:
+    """The image of a resource, where its repository (ECR's word for it) is there and has it."""
+    there = {**resource.fields, "repository": repository}
+    if repository is None or not held(there, environ):
+        return None
+    return Observed(KIND, resource.name, _there(there), Scope.SHARED)
+
+
+def _there(fields: Mapping[str, Value]) -> Mapping[str, Value]:
+    return {**fields, "uri": f"{fields['repository']}@{fields['digest']}"}
 
 
 def held(fields: Mapping[str, Value], environ: Mapping[str, str]) -> bool:
@@ -143,7 +167,7 @@ def held(fields: Mapping[str, Value], environ: Mapping[str, str]) -> bool:
     from mcp_packager.image import held as has
 
     try:
-        return has(f"{fields['repository']}@{fields['digest']}", environ=environ)
+        return has(_there(fields)["uri"], environ=environ)
     except PackError:
         return True
 
@@ -159,7 +183,7 @@ def push(resource: Resource, output: Path | None, environ: Mapping[str, str]) ->
     repository, digest = resource.fields["repository"], resource.fields["digest"]
     if output is None or not (output / IMAGE).exists():
         if held(resource.fields, environ):
-            return resource.fields
+            return _there(resource.fields)
         raise WorldError(
             Problem(
                 f"{repository} no longer has {digest[:19]}, and only a deploy of that version brings it along",
@@ -176,4 +200,4 @@ def push(resource: Resource, output: Path | None, environ: Mapping[str, str]) ->
                 found=pushed.reference.digest,
             )
         )
-    return resource.fields
+    return _there(resource.fields)

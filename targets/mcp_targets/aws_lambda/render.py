@@ -160,8 +160,7 @@ def _packed(request: DesiredInput, options: Options) -> tuple[dict[str, Value], 
     """Settings that a zip or an image has alone, and the fields beside them: form, variables, code."""
     artifact = request.artifact
     if image.is_image(options):
-        code = image.code(artifact, request.identity, options)
-        return image.settings(options), {"PackageType": "Image", "variables": {}, "code": code}
+        return image.settings(options), {"PackageType": "Image", "variables": {}, "code": image.code(artifact)}
     settings: dict[str, Value] = {
         "Runtime": artifact.facts["runtime"],
         "Handler": HANDLER,
