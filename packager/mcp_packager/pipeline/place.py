@@ -23,6 +23,7 @@ from mcp_packager.target import (
     Intent,
     Probed,
     Release,
+    Signing,
     Verification,
     Verify,
     Via,
@@ -75,6 +76,8 @@ def verified(world: World) -> Verify:
             why = f"it is looked at by {intent.via}, as [verify] via says"
             return _from_inside(world, endpoint, intent, why) or _ask(world, endpoint, intent)
         try:
+            if endpoint.auth is Auth.IAM and isinstance(world, Signing):
+                return _signed(world, world, endpoint, intent)
             return _settled(world, endpoint, intent)
         except UnreachableError as error:
             looked = None if intent.via else _from_inside(world, endpoint, intent, error.problems[0].what)
@@ -101,6 +104,16 @@ def _settled(world: World, endpoint: Endpoint, intent: Intent) -> Verification:
         time.sleep(_AGAIN)
 
 
+def _signed(world: World, signing: Signing, endpoint: Endpoint, intent: Intent) -> Verification:
+    """The same where the platform asks who is calling: a stranger is refused, and what we sign is answered."""
+    from mcp_packager.verify import verify
+
+    closed = verify(endpoint, intent.contract)
+    with signing.signed(endpoint) as inner:
+        found = _settled(world, inner, intent)
+    return replace(found, checked=(*closed.checked, *found.checked))
+
+
 def _from_inside(world: World, endpoint: Endpoint, intent: Intent, why: str | None) -> Verification | None:
     """The same from inside, where the world has a way; ``why`` it is not looked at from outside, where it could be."""
     opened = world.inside(endpoint) if isinstance(world, Inside) else None
@@ -116,7 +129,14 @@ def _from_inside(world: World, endpoint: Endpoint, intent: Intent, why: str | No
 
 @contextmanager
 def way_to(world: World, endpoint: Endpoint) -> Iterator[Endpoint]:
-    """The endpoint as this machine reaches it: by its own address, else from inside where the world has a way."""
+    """The endpoint as this machine reaches it: by its own address, else from inside where the world has a way.
+
+    Where the platform asks who is calling, requests are signed on their way.
+    """
+    if endpoint.auth is Auth.IAM and isinstance(world, Signing) and _answers(endpoint):
+        with world.signed(endpoint) as inner:
+            yield inner
+        return
     opened = world.inside(endpoint) if isinstance(world, Inside) and not _answers(endpoint) else None
     if opened is None:
         yield endpoint

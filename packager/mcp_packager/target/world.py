@@ -224,3 +224,12 @@ class Inside(Protocol):
     def inside(self, endpoint: Endpoint) -> AbstractContextManager[Endpoint] | None:
         """Another way to the same server, open as long as the context is; its ``via`` says which. ``None``: no way."""
         ...
+
+
+@runtime_checkable
+class Signing(Protocol):
+    """A world that can sign requests for a platform which asks who is calling (``Auth.IAM``). Optional."""
+
+    def signed(self, endpoint: Endpoint) -> AbstractContextManager[Endpoint]:
+        """The same endpoint as one that asks nobody, on this machine, open as long as the context is."""
+        ...

@@ -13,7 +13,7 @@ from mcp_targets._aws.errors import LOG_IN, speaking
 
 _CONNECT_SECONDS: Final = 10
 _READ_SECONDS: Final = 60
-_ATTEMPTS: Final = 5
+_ATTEMPTS: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +25,13 @@ class Wanted:
     place: Place = Place()
 
 
-def plain_client(service: str, region: str) -> Any:
+def plain_client(service: str, region: str, *, read_seconds: int = _READ_SECONDS, attempts: int = _ATTEMPTS) -> Any:
     """A boto3 client with this project's patience. Credentials are boto3's own matter (AWS_PROFILE and the like)."""
     import boto3
     from botocore.config import Config
 
-    retries = {"mode": "standard", "max_attempts": _ATTEMPTS}
-    config = Config(connect_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS, retries=retries)
+    retries = {"mode": "standard", "total_max_attempts": attempts}
+    config = Config(connect_timeout=_CONNECT_SECONDS, read_timeout=read_seconds, retries=retries)
     return boto3.session.Session().client(service, region_name=region, config=config)
 
 

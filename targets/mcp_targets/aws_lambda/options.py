@@ -16,6 +16,7 @@ _ACCOUNT: Final = r"^[0-9]{12}$"
 _SUBNET: Final = r"^subnet-[0-9a-f]{8,17}$"
 _GROUP: Final = r"^sg-[0-9a-f]{8,17}$"
 _REPOSITORY: Final = r"^[a-z0-9]+([._-][a-z0-9]+)*(/[a-z0-9]+([._-][a-z0-9]+)*)*$"
+_BUCKET: Final = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
 _ARN: Final = r"^arn:[^\u0000-\u0020\u007f]+$"
 
 RETENTIONS: Final = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288)
@@ -41,6 +42,17 @@ class Concurrency(Section):
     )
     provisioned: Annotated[int, Field(ge=1, le=100_000)] | None = Field(
         None, description="Environments that are started ahead and paid for while they wait"
+    )
+
+
+class Canary(Section):
+    """How calls move to a new version where the strategy is a canary."""
+
+    steps: Annotated[Many[Annotated[int, Field(ge=1, le=99)]], Field(min_length=1, max_length=10)] = Field(
+        (10, 50), description="Percent of the calls, one step after the other; all of them after the last"
+    )
+    hold: Duration = Field(
+        180.0, description="How long each step is held while the alarms are watched; they count by the minute"
     )
 
 
@@ -83,6 +95,10 @@ class Options(Section):
     )
     strategy: Literal["all", "canary"] = Field(
         "all", description="How traffic moves to a new version: all of it at once, or by steps that an alarm may undo"
+    )
+    canary: Canary = Field(Canary(), description="The steps of a canary")
+    bucket: Annotated[str, StringConstraints(pattern=_BUCKET)] | None = Field(
+        None, description="Bucket, in the function's region, for zips over 50 MB; they are removed from it again"
     )
     keep: Annotated[int, Field(ge=0, le=100)] = Field(5, description="Earlier versions to keep for a rollback")
     retention: Annotated[int, Field(json_schema_extra={"enum": list(RETENTIONS)})] = Field(

@@ -42,6 +42,9 @@ RESERVED: Final = "reserved-concurrency"
 PROVISIONED: Final = "provisioned-concurrency"
 ALARM: Final = "alarm"
 
+READS: Final = "reads"
+"""The alias's field that tells two versions of one name apart: which version of each kept secret it reads."""
+
 LIVE: Final = "live"
 """The alias that clients reach."""
 
@@ -63,7 +66,7 @@ def resources(request: DesiredInput, options: Options) -> tuple[Resource, ...]:
     """Everything one deployment is made of.
 
     Raises:
-        UserError: account or region are not known.
+        UserError: account or region are not known, or the zip is too large for a request and no bucket is named.
     """
     manifest, identity, place = request.manifest, request.identity, where(request.manifest, options)
     role, policy = _role(request, options, place)
@@ -206,10 +209,11 @@ def _reachable(
     """The alias, its URL, and the two rights that a URL needs (Lambda developer guide, "Control access to URLs")."""
     public = auth_mode(request.config) != "iam"
     auth = "NONE" if public else "AWS_IAM"
+    reads = {name: Ref(Key("secret", name), "parameter") for name in kept(request.manifest)}
     alias = Resource(
         ALIAS,
         LIVE,
-        {"FunctionName": function.name, "FunctionVersion": Ref(version.key, "number")},
+        {"FunctionName": function.name, "FunctionVersion": Ref(version.key, "number"), READS: reads},
         (function.key,),
         phase=Phase.SWITCH,
     )
@@ -229,7 +233,8 @@ def _bounds(options: Options, function: Resource) -> tuple[Resource, ...]:
     made = []
     if (reserved := options.concurrency.reserved) is not None:
         fields: dict[str, Value] = {"FunctionName": function.name, "ReservedConcurrentExecutions": reserved}
-        made.append(Resource(RESERVED, function.name, fields, (function.key,)))
+        # Of the function, which is made with the candidate, and for all that clients reach.
+        made.append(Resource(RESERVED, function.name, fields, (function.key,), phase=Phase.SWITCH))
     if (provisioned := options.concurrency.provisioned) is not None:
         fields = {
             "FunctionName": function.name,
@@ -238,6 +243,11 @@ def _bounds(options: Options, function: Resource) -> tuple[Resource, ...]:
         }
         made.append(Resource(PROVISIONED, LIVE, fields, (Key(ALIAS, LIVE),), phase=Phase.SWITCH))
     return tuple(made)
+
+
+def alarm_names(function: str) -> tuple[str, str]:
+    """What the alarms of a function are called: of calls that failed, and of invocations that did."""
+    return f"{function}-calls", f"{function}-invocations"
 
 
 def _alarms(identity: Identity, function: Resource) -> tuple[Resource, ...]:
@@ -255,12 +265,12 @@ def _alarms(identity: Identity, function: Resource) -> tuple[Resource, ...]:
     return (
         Resource(
             ALARM,
-            f"{function.name}-calls",
+            alarm_names(function.name)[0],
             {**common, "Namespace": NAMESPACE, "MetricName": "Errors", "Dimensions": by_tool},
         ),
         Resource(
             ALARM,
-            f"{function.name}-invocations",
+            alarm_names(function.name)[1],
             {**common, "Namespace": "AWS/Lambda", "MetricName": "Errors", "Dimensions": by_function},
         ),
     )

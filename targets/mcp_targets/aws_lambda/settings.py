@@ -76,6 +76,12 @@ def place(name: str, scheme: str, rest: str) -> dict[str, Value]:
     return {scheme: rest}
 
 
+def present(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The config without the places of secrets that have no value."""
+    secrets = {name: found for name, found in config["secrets"].items() if None not in found.values()}
+    return {**config, "secrets": secrets}
+
+
 def packed(config: Mapping[str, Any], others: Mapping[str, str]) -> dict[str, str]:
     """The function's variables: ``others``, and the config, compressed.
 
@@ -86,8 +92,7 @@ def packed(config: Mapping[str, Any], others: Mapping[str, str]) -> dict[str, st
     Raises:
         UserError: they are larger than Lambda takes.
     """
-    secrets = {name: found for name, found in config["secrets"].items() if None not in found.values()}
-    text = json.dumps({**config, "secrets": secrets}, sort_keys=True, separators=(",", ":"))
+    text = json.dumps(present(config), sort_keys=True, separators=(",", ":"))
     made = {**others, CONFIG: base64.b64encode(zlib.compress(text.encode(), 9)).decode()}
     size = sum(len(name) + len(value) for name, value in made.items())
     if size > MOST_VARIABLES:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from mcp_packager.errors import Problem
 from mcp_packager.interpreters import Interpreter
@@ -17,6 +17,8 @@ from mcp_packager.target import (
     DesiredInput,
     Exposure,
     Resource,
+    Via,
+    WorldInput,
 )
 from mcp_targets.aws_lambda import building, image
 from mcp_targets.aws_lambda.judging import problems
@@ -24,18 +26,21 @@ from mcp_targets.aws_lambda.options import Options
 from mcp_targets.aws_lambda.render import resources
 from mcp_targets.aws_lambda.support import SUPPORT
 
+if TYPE_CHECKING:
+    from mcp_targets.aws_lambda.world import LambdaWorld
+
 ABOUT: Final = About(
     name="lambda",
     api=TARGET_API,
     summary="a function of AWS Lambda, behind its own URL",
     options=Options,
     support=SUPPORT,
-    capabilities=Capabilities(candidate=True, weights=True),
+    capabilities=Capabilities(candidate=True, weights=True, via=frozenset({Via.PUBLIC, Via.INVOKE})),
 )
 
 
 class LambdaTarget:
-    """Runs the tool as a function. What reaches AWS is not here yet, so no entry point names it."""
+    """Runs the tool as a function."""
 
     about = ABOUT
 
@@ -63,3 +68,9 @@ class LambdaTarget:
     def desired(self, request: DesiredInput) -> tuple[Resource, ...]:
         """Role, log, secrets, function, version, and how clients reach it."""
         return resources(request, request.options)
+
+    def world(self, request: WorldInput) -> LambdaWorld:
+        """The account and region, as far as they are this deployment's."""
+        from mcp_targets.aws_lambda.world import LambdaWorld
+
+        return LambdaWorld(request)
