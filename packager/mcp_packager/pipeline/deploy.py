@@ -99,10 +99,11 @@ def report(manifest: Manifest, aim: Aim, done: engine.Deployed, world: World) ->
 
 def _ask(aimed: Aimed, due: Plan, confirm: Confirm) -> None:
     """Ask where something is made anew, or goes that the last release still held on to."""
+    derived = {kind.name for kind in aimed.world.kinds if kind.derived}
     lasting = {
         resource.key
         for resource in (aimed.current.intent.resources if aimed.current else ())
-        if resource.lifetime is Lifetime.CURRENT
+        if resource.lifetime is Lifetime.CURRENT and resource.kind not in derived
     }
     hard = [
         change

@@ -139,6 +139,8 @@ class Kind:
     replacement does to clients, in a few words, for the plan. ``secret`` marks a kind that holds values of the
     user's, each resource under the secret's name: its Generated field is the value's version, which ``secrets push``
     has made anew. A world that is then given an older version goes back to it; it keeps the one before the newest.
+    ``derived`` marks a kind that follows from the manifest alone and whose names hold their content's hash: nobody
+    holds on to one, so a deploy that has another in its place takes it away without asking.
     """
 
     name: str
@@ -147,6 +149,7 @@ class Kind:
     stable: frozenset[str] = field(default_factory=frozenset)
     effect: str = ""
     secret: bool = False
+    derived: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ def _as_trusted(observed: Mapping[str, Value], desired: Mapping[str, Value]) -> 
 
 KINDS: Final = (
     Kind(ROLE_KIND, project=_as_trusted, stable=frozenset({"arn", "name"})),
-    Kind(POLICY_KIND, effect="changes what the tool may do in AWS"),
+    Kind(POLICY_KIND, effect="changes what the tool may do in AWS", derived=True),
 )
 
 

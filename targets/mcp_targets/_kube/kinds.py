@@ -19,6 +19,9 @@ SECRET: Final = "secret"  # noqa: S105 - a kind's name
 KEY: Final = "key"
 CANDIDATE: Final = "candidate"
 CLAIM: Final = "persistentvolumeclaim"
+ALLOWING: Final[Mapping[str, str]] = {"role": "role", "rolebinding": "binding", "networkpolicy": "network"}
+"""Kinds that say what the Pods may do, and what they are called in names. All objects of one kind hold at once, so old
+and new stand side by side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,7 @@ EVENTS: Final = Sort("event", "v1", "Event", "events")
 
 def _kinds() -> tuple[Kind, ...]:
     kept = (Kind(IMAGE), Kind(KEY), Kind(SECRET, secret=True))
-    objects = [Kind(sort.name, project=projected, effect=sort.effect) for sort in SORTS]
+    objects = [Kind(sort.name, project=projected, effect=sort.effect, derived=sort.name in ALLOWING) for sort in SORTS]
     # What is not in a namespace comes before what is, and images, keys and secrets before what names them.
     first = next(index for index, sort in enumerate(SORTS) if sort.name == "serviceaccount")
     return (*objects[:first], *kept, *objects[first:])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from mcp_packager.target import (
@@ -17,6 +17,7 @@ from mcp_packager.target import (
     key_resources,
 )
 from mcp_targets._kube import services as beside
+from mcp_targets._kube.kinds import ALLOWING
 from mcp_targets._kube.loading import CLUSTER, LOAD
 from mcp_targets._kube.mounts import external_secrets, secrets_of_world
 from mcp_targets._kube.names import Names
@@ -57,7 +58,7 @@ def resources(request: DesiredInput, site: Site) -> tuple[Resource, ...]:
     Raises:
         UserError: a patch does not fit.
     """
-    made = list(objects(request, site))
+    made = list(_by_content(Names(request.identity), objects(request, site)))
     (image,) = _image(site)
     space = tuple(key_of(item) for item in made if item["kind"] == "Namespace")
     held = (
@@ -118,6 +119,33 @@ def _objects(request: DesiredInput, site: Site) -> Iterator[Object]:
 def key_of(item: Object) -> Key:
     """Which resource an object is."""
     return Key(item["kind"].lower(), item["metadata"]["name"])
+
+
+def _by_content(names: Names, made: Iterable[Object]) -> Iterator[Object]:
+    """The objects, those that say what the tool's Pods may do under names that hold their content.
+
+    So a change makes the new beside the old before it switches, which only widens, and takes the old away when the
+    new Pods serve: those before them keep what they need until they are gone.
+    """
+    roles: dict[str, str] = {}
+    for item in made:
+        part = ALLOWING.get(item["kind"].lower())
+        if part is None or item["metadata"]["name"] != names.base:
+            yield item
+            continue
+        wanted = _bound(item, roles)
+        name = names.of(part, digest(wanted)[:12])
+        if item["kind"] == "Role":
+            roles[names.base] = name
+        yield {**wanted, "metadata": {**wanted["metadata"], "name": name}}
+
+
+def _bound(item: Object, roles: Mapping[str, str]) -> Object:
+    """The object, bound to the role by the name that it has got."""
+    role = item.get("roleRef", {})
+    if role.get("kind") != "Role" or role.get("name") not in roles:
+        return item
+    return {**item, "roleRef": {**role, "name": roles[role["name"]]}}
 
 
 def _image(site: Site) -> tuple[Resource]:

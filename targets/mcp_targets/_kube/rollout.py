@@ -92,9 +92,25 @@ class Rollout:
         while time.monotonic() < give_up and any(map(_ends, self._pods_of(deployment))):
             self._pause(f"Deployment {deployment['metadata']['name']}")
 
+    def until_ended(self, labels: Mapping[str, str]) -> None:
+        """Wait until Pods that were told to end have ended: they answer what they had, with what they may do.
+
+        A Pod that is still there when its grace period is long over is waited for no more.
+        """
+        began = time.monotonic()
+        while True:
+            ending = [pod for pod in self._selected(labels) if _ends(pod)]
+            grace = max((float(pod["spec"].get("terminationGracePeriodSeconds") or 0) for pod in ending), default=0.0)
+            if not ending or time.monotonic() > began + grace + _BREATH:
+                return
+            self._pause("the end of the Pods before")
+
     def _pods_of(self, thing: Mapping[str, Any]) -> list[Any]:
         """Every Pod of a workload, those on their way out among them."""
-        wanted = ",".join(f"{key}={value}" for key, value in thing["spec"]["selector"]["matchLabels"].items())
+        return self._selected(thing["spec"]["selector"]["matchLabels"])
+
+    def _selected(self, labels: Mapping[str, str]) -> list[Any]:
+        wanted = ",".join(f"{key}={value}" for key, value in labels.items())
         found: list[Any] = self._objects.api.get(PODS.path(self._objects.namespace), {"labelSelector": wanted})["items"]
         return found
 

@@ -71,6 +71,7 @@ class KubeWorld:
         self._rollout = Rollout(self._objects, note)
         self._changing = Changing(self._objects, self._applying, self._rollout, note)
         self.kinds: tuple[Kind, ...] = (*(beside.kinds if beside else ()), *KINDS)
+        self._allowing = {kind.name for kind in self.kinds if kind.derived}
         self.records = SecretRecords(self._objects, self._names)
         self.lock = LeaseLock(self._objects, self._names)
 
@@ -142,7 +143,9 @@ class KubeWorld:
         return self._applying.rehearse(sort, wanted, is_new=change.observed is None)
 
     def apply(self, step: Step) -> Mapping[str, Value]:
-        """Make one change."""
+        """Make one change. What the Pods may do goes when the last that may need it is gone."""
+        if step.action is Action.DELETE and step.key.kind in self._allowing:
+            self._rollout.until_ended({**self._names.selector(), **self._names.servers()})
         if self._beside is not None and step.key.kind in {kind.name for kind in self._beside.kinds}:
             return self._beside.apply(step)
         if step.resource is None or step.action is Action.DELETE:
