@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import requests
@@ -26,12 +26,44 @@ _MOST_TAGS = 50
 def forwarded(service: str, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Response:
     """What moto answers."""
     name = _HOSTS.get(service, service)
+    if service == "ssm" and headers.get("x-amz-target", "").endswith(".GetParameters"):
+        return selected(json.loads(body))
     host = f"{name}.amazonaws.com" if service in _GLOBAL else f"{name}.{REGION}.amazonaws.com"
     kept = {key: value for key, value in headers.items() if key not in _HOP}
     answer = requests.request(
         method, f"https://{host}{path}", data=body, headers=kept, timeout=30, allow_redirects=False
     )
-    return answer.status_code, {k: v for k, v in answer.headers.items() if k.lower() not in _HOP}, answer.content
+    content = answer.content
+    if service == "ssm" and headers.get("x-amz-target", "").endswith(".GetParameters") and answer.status_code == 200:
+        content = _selected(json.loads(body)["Names"], json.loads(content))
+    return answer.status_code, {k: v for k, v in answer.headers.items() if k.lower() not in _HOP}, content
+
+
+def _selected(names: Sequence[str], answer: Mapping[str, Any]) -> bytes:
+    """The answer with each ``Selector``: what followed the name (API reference, Parameter), which moto leaves out."""
+    wanted = dict(name.partition(":")[::2] for name in names)
+    found = [
+        {**one, **({"Selector": f":{wanted[one['Name']]}"} if wanted.get(one["Name"]) else {})}
+        for one in answer["Parameters"]
+    ]
+    return json.dumps({**answer, "Parameters": found}).encode()
+
+
+def selected(asked: Mapping[str, Any]) -> Response:
+    """GetParameters, which in moto leaves out under which version or label a value was asked for.
+
+    Systems Manager API reference, Parameter, ``Selector``.
+    """
+    from moto.ssm.models import ssm_backends
+
+    found = ssm_backends[ACCOUNT][REGION].get_parameters(asked["Names"])
+    there = []
+    for name, parameter in found.items():
+        said = parameter.response_object(bool(asked.get("WithDecryption")), REGION)
+        _, mark, selector = name.partition(":")
+        there.append({**said, "Selector": f":{selector}"} if mark else said)
+    document = {"Parameters": there, "InvalidParameters": [name for name in asked["Names"] if name not in found]}
+    return 200, {"content-type": "application/x-amz-json-1.1"}, json.dumps(document).encode()
 
 
 def check(service: str, operation: str, body: bytes) -> None:
@@ -69,6 +101,9 @@ def _parameter(asked: Mapping[str, Any]) -> None:
             "Invalid request: tags and overwrite can't be used together. To create a parameter with tags, please "
             "remove overwrite flag. To update tags for an existing parameter, please use AddTagsToResource.",
         )
+    # The same page: Description, at most 1024 characters.
+    if len(asked.get("Description", "")) > 1024:
+        raise unlike("Value at 'description' failed to satisfy constraint: length less than or equal to 1024")
     if len(asked["Name"].strip("/").split("/")) > 15:
         raise RefusedError(400, "HierarchyLevelLimitExceededException", "A hierarchy has 15 levels at most.")
 
