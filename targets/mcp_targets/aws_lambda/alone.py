@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from mcp_packager.target import (
     Artifact,
-    BuildInput,
     DesiredInput,
     Exposure,
     Key,
@@ -25,8 +24,12 @@ from mcp_packager.target import (
 from mcp_packager.target.values import Generated, resolve
 from mcp_targets._aws import documents, iam
 from mcp_targets.aws_lambda import render
+from mcp_targets.aws_lambda.options import Options
 from mcp_targets.aws_lambda.place import parameters, where
 from mcp_targets.aws_lambda.settings import packed
+
+if TYPE_CHECKING:
+    from mcp_packager.manifest import Manifest
 
 STATE_KEY: Final = "state-key"
 
@@ -51,13 +54,12 @@ class Alone:
     awaited: Sequence[str]
 
 
-def alone(request: BuildInput, artifact: Artifact, name: str) -> Alone:
+def alone(manifest: Manifest, options: Options, artifact: Artifact, name: str) -> Alone:
     """What stands in the templates beside an artifact.
 
     Raises:
         UserError: account or region are not known, or the settings are larger than Lambda takes.
     """
-    manifest, options = request.manifest, request.options
     identity, place = identity_of(manifest), where(manifest, options)
     config = base_config(manifest, name, Exposure.PLATFORM)
     made = render.resources(DesiredInput(manifest, options, identity, artifact, config), options)

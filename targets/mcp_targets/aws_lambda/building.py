@@ -86,7 +86,8 @@ def _write_beside(request: BuildInput, artifact: Artifact, name: str) -> None:
     from mcp_targets.aws_lambda import cloudformation, terraform
     from mcp_targets.aws_lambda.alone import alone
 
-    made, region = alone(request, artifact, name), where(request.manifest, request.options).region
+    made = alone(request.manifest, request.options, artifact, name)
+    region = where(request.manifest, request.options).region
     for file, document in (
         (TEMPLATE, cloudformation.template(made, artifact, region)),
         (TERRAFORM, terraform.configuration(made, artifact, region)),
