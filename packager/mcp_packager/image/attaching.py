@@ -74,7 +74,7 @@ def attach(
         WorldError: the registry cannot be reached, or refuses.
     """
     registry, shared = Registry(target, environ=environ), store or Store()
-    work = [_About(registry, shared, subject, parts, made_of, key) for subject, parts in _subjects(images)]
+    work = [_About(registry, shared, subject, parts, made_of, key) for subject, parts in subjects(images)]
     digests = tuple(one.subject.digest for one in work)
     try:
         sent, tagged = _go(registry, work)
@@ -107,7 +107,8 @@ def _go(registry: Registry, work: Sequence[_About]) -> tuple[int, bool]:
     return sum(map(len, made)), any((*known, *entered))
 
 
-def _subjects(images: Sequence[Image]) -> list[tuple[Subject, Sequence[Image]]]:
+def subjects(images: Sequence[Image]) -> list[tuple[Subject, Sequence[Image]]]:
+    """Each image, and the index over several, with the images that it stands for."""
     found: list[tuple[Subject, Sequence[Image]]] = [
         (Subject(one.digest, MANIFEST, len(one.manifest)), (one,)) for one in images
     ]

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any, Final
 
 from mcp_packager.image import contents, provenance, sbom, signing
+from mcp_packager.image.identity import Vouched
 from mcp_packager.image.reading import Said
 from mcp_packager.image.signing import PublicKey
 
@@ -37,6 +38,7 @@ class Finding:
 class Judged:
     """What is judged: the image's digest, what is said about it, whose word counts, and what is really in it.
 
+    The word that counts is that of ``keys``, or of an identity, for which cosign ``vouched``.
     ``distributions`` are canonical names and versions found in the layers; ``bases`` the digests in hex of the base
     images that the manifests name.
     """
@@ -46,6 +48,14 @@ class Judged:
     keys: tuple[PublicKey, ...]
     distributions: set[tuple[str, str]]
     bases: set[str]
+    vouched: Vouched | None = None
+
+    @property
+    def by(self) -> str | None:
+        """Whose word counts; ``None``: everybody's."""
+        if self.vouched is not None:
+            return "the identity"
+        return "the key" if self.keys else None
 
 
 def judged(case: Judged) -> list[Finding]:
@@ -66,6 +76,8 @@ def judged(case: Judged) -> list[Finding]:
 
 def _signature(case: Judged, signed: Mapping[str, Sequence[_Document]]) -> Finding:
     there = len(case.said.signatures)
+    if case.vouched is not None:
+        return Finding("signature", Held.HOLDS if case.vouched.signed else Held.FAILS, case.vouched.said)
     if not case.keys:
         said = f"{there} there, not looked at: no key is named" if there else "there is none"
         return Finding("signature", Held.ABSENT, said)
@@ -88,7 +100,7 @@ def _signature(case: Judged, signed: Mapping[str, Sequence[_Document]]) -> Findi
 def _signed(case: Judged) -> dict[str, list[_Document]]:
     """By predicate type, what the keys say of this very image."""
     found: dict[str, list[_Document]] = {}
-    for data in case.said.envelopes:
+    for data in case.said.envelopes if case.vouched is None else case.vouched.envelopes:
         payloads = [signing.opened(data, key) for key in case.keys] or [signing.unjudged(data)]
         for payload in payloads:
             try:
@@ -121,16 +133,16 @@ def _documents(
     case: Judged, about: str, plain: Sequence[_Document], signed: Sequence[_Document]
 ) -> tuple[Finding | None, list[_Document]]:
     """The documents that count; a finding instead where there are none, or one is not what was signed."""
-    if not case.keys:
+    if case.by is None:
         every = [*plain, *(item for item in signed if item not in plain)]
         return (None if every else Finding(about, Held.ABSENT, "there is none by mcp-pack"), every)
     unsigned = [item for item in plain if item not in signed]
     if unsigned and not signed:
-        return Finding(about, Held.FAILS, "there is one, and the key did not sign it"), []
+        return Finding(about, Held.FAILS, f"there is one, and {case.by} did not sign it"), []
     # An image has one bill, and readers take the plain one. It may be built again from another commit, with a
     # provenance more: of those only what is signed counts.
     if unsigned and about == "sbom":
-        return Finding(about, Held.FAILS, "what is there is not what the key signed"), []
+        return Finding(about, Held.FAILS, f"what is there is not what {case.by} signed"), []
     return (None if signed else Finding(about, Held.ABSENT, "there is none by mcp-pack"), list(signed))
 
 
@@ -144,7 +156,7 @@ def _each(about: str, documents: Sequence[_Document], judge: Callable[[_Document
             found = Finding(about, Held.FAILS, "it is not the document that its media type says")
         if found.held is Held.FAILS:
             return found
-    vouched = "signed by the key" if case.keys else "nobody vouches for it: no key is named"
+    vouched = f"signed by {case.by}" if case.by else "nobody vouches for it: no key is named"
     return Finding(about, found.held, f"{found.said}; {vouched}")
 
 

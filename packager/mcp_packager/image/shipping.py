@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 from mcp_packager.errors import PackError, Place, Problem, UserError
+from mcp_packager.image import identity, provenance, sbom
 from mcp_packager.image.assembling import ASSEMBLED_FILE, ASSEMBLED_SCHEMA, LAYOUT
-from mcp_packager.image.attaching import attach
+from mcp_packager.image.attaching import attach, subjects
+from mcp_packager.image.documents import Image
 from mcp_packager.image.ingredients import Ingredients
 from mcp_packager.image.layout import read_layout
 from mcp_packager.image.pushing import Pushed, push
@@ -26,7 +28,8 @@ def ship(
 ) -> Pushed:
     """Put an artifact's image into a repository under its own tag; nothing is built, nothing is sent that is there.
 
-    Bill and provenance go beside it, signed where ``MCP_PACK_SIGNING_KEY`` names a key.
+    Bill and provenance go beside it, signed where ``MCP_PACK_SIGNING_KEY`` names a key, and by cosign afterwards where
+    ``MCP_PACK_SIGNING_IDENTITY`` says so.
 
     Args:
         folder: the artifact's folder, which holds the layout ``image`` and ``assembled.json``.
@@ -35,11 +38,12 @@ def ship(
         store: remembers what is there already.
 
     Raises:
-        UserError: the folder holds no such artifact, the key does not do, we may not push, or the tag is taken.
-        WorldError: the registry cannot be reached, or refuses.
+        UserError: the folder holds no such artifact, the key does not do, cosign is needed and not there, we may not
+            push, or the tag is taken.
+        WorldError: the registry or what cosign needs cannot be reached, or refuses.
     """
     place = repository_of(repository)
-    key = configured(environ)
+    key, who = configured(environ), identity.configured(environ)
     found = read_layout(folder / LAYOUT, environ=environ)
     made_of = _ingredients(folder / ASSEMBLED_FILE)
     target = replace(place, tag=found.tag)
@@ -53,7 +57,27 @@ def ship(
             # Where the image itself is refused, that is what there is to tell.
             pushing.result()
             raise
-        return replace(pushing.result(), documents=said.artifacts, signed=key is not None)
+        done = replace(pushing.result(), documents=said.artifacts, signed=key is not None or who is not None)
+    if who is not None:
+        of = subjects_of(found.images, target, made_of)
+        anew = bool(done.blobs or done.documents)
+        identity.sign(of, who, environ=environ, store=store or Store(), anew=anew)
+    return done
+
+
+def subjects_of(images: Sequence[Image], target: Reference, made_of: Ingredients) -> list[identity.Subject]:
+    """What is to be signed: the same documents that stand beside the images."""
+    place = f"{target.registry}/{target.repository}"
+    return [
+        identity.Subject(
+            f"{place}@{subject.digest}",
+            (
+                sbom.sbom(subject.digest, parts, made_of),
+                json.dumps(provenance.provenance(parts, made_of), sort_keys=True).encode(),
+            ),
+        )
+        for subject, parts in subjects(images)
+    ]
 
 
 def held(reference: Reference | str, *, environ: Mapping[str, str] = os.environ) -> bool:

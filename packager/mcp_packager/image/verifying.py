@@ -13,6 +13,7 @@ from typing import Any, Final
 from mcp_packager.errors import Problem, UsageError, UserError
 from mcp_packager.image import contents, judging
 from mcp_packager.image.contents import Contents
+from mcp_packager.image.identity import Named, vouched
 from mcp_packager.image.judging import Finding, Held, Judged
 from mcp_packager.image.reading import said_about
 from mcp_packager.image.reference import Reference, mirrored
@@ -46,6 +47,7 @@ def verify(
     reference: Reference,
     *,
     keys: Sequence[PublicKey] = (),
+    named: Named | None = None,
     require: frozenset[Requirement] = frozenset(),
     environ: Mapping[str, str] = os.environ,
 ) -> Verified:
@@ -54,16 +56,20 @@ def verify(
     Args:
         reference: by tag or by digest; of an index every image is read.
         keys: those whose signatures count. With any, a signature must be there, and bill and provenance be signed.
+        named: who must have signed instead of a key, which cosign is asked; with the same consequences.
         require: what must be there. Without it, what is not there does not fail.
         environ: where settings and credentials are.
 
     Raises:
-        UserError: there is no such image, or we are not let in.
-        UsageError: a signature is required and no key is named to check it.
+        UserError: there is no such image, we are not let in, or cosign is needed and not there.
+        UsageError: a signature is required, and neither a key nor an identity is named to check it; or both are.
         WorldError: the registry cannot be reached.
     """
-    if Requirement.SIGNATURE in require and not keys:
-        raise UsageError(Problem("a signature cannot be checked without a key", "name the public key with --key FILE"))
+    if keys and named:
+        raise UsageError(Problem("the word of keys or of an identity counts, not both", "ask twice, once with each"))
+    if Requirement.SIGNATURE in require and not keys and not named:
+        fix = "name the public key with --key FILE, or who signed with --identity and --issuer"
+        raise UsageError(Problem("a signature cannot be checked without a key", fix))
     place = mirrored(reference, environ)
     registry = Registry(place, environ=environ)
     try:
@@ -74,9 +80,9 @@ def verify(
     if top is None:
         raise UserError(Problem(f"there is no image {reference}", "check its name and tag"))
     looked = _Image(registry, top).looked()
-    beside = judging.judged(
-        Judged(top.digest, said_about(registry, top.digest), tuple(keys), looked.distributions, looked.bases)
-    )
+    said = said_about(registry, top.digest)
+    by = None if named is None else vouched(place, top.digest, named, environ=environ)
+    beside = judging.judged(Judged(top.digest, said, tuple(keys), looked.distributions, looked.bases, by))
     wanted = {item.value for item in require} | ({Requirement.SIGNATURE.value} if keys else set())
     findings = [
         Finding(item.about, Held.FAILS, f"{item.said}, and is required")

@@ -17,14 +17,16 @@ def pushable(repository: str, aims: Sequence[Aim]) -> None:
     """What can be known to be wrong with a push before anything is built.
 
     Raises:
-        UserError: that is no repository, or the key to sign with does not do.
+        UserError: that is no repository, the key to sign with does not do, or cosign is to sign and not there.
         UsageError: no target makes an image.
     """
+    from mcp_packager.image import identity
     from mcp_packager.image.shipping import repository_of
     from mcp_packager.image.signing import configured
 
     repository_of(repository)
     configured()
+    identity.configured()
     if not any(isinstance(aim.target, Based) for aim in aims):
         names = ", ".join(aim.name for aim in aims)
         raise UsageError(Problem("there is no image to push", "name one with --target that makes one", found=names))

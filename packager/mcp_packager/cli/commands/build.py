@@ -38,8 +38,8 @@ def build(common: Common, *, folder: Path | None, push: str | None, timings: boo
 
     Each folder holds the artifact and an artifact.json that names it: kind, path or digest, size, contract hash.
 
-    A push sends what the registry does not have, and signs where MCP_PACK_SIGNING_KEY names a key. What it prints last
-    is what deploy --artifact takes.
+    A push sends what the registry does not have, and signs where MCP_PACK_SIGNING_KEY names a key, or
+    MCP_PACK_SIGNING_IDENTITY whoever signs. What it prints last is what deploy --artifact takes.
     """
     if every:
         many.alone("--output", folder)

@@ -20,6 +20,8 @@ DOES_NOT_HOLD = 1
     metavar="FILE",
     help="A public key in PEM form, or env:NAME; may be given several times. Its signature must be there.",
 )
+@click.option("--identity", metavar="NAME", help="Who must have signed, by sigstore's certificate; asks cosign.")
+@click.option("--issuer", metavar="URL", help="Who vouches for that name, with --identity.")
 @click.option(
     "--require",
     multiple=True,
@@ -27,17 +29,25 @@ DOES_NOT_HOLD = 1
     help="What must be there: sbom, provenance, signature; several with commas.",
 )
 @common_options()
-def verify_image(common: Common, *, reference: str, keys: tuple[str, ...], require: tuple[str, ...]) -> None:
+def verify_image(
+    common: Common,
+    *,
+    reference: str,
+    keys: tuple[str, ...],
+    identity: str | None,
+    issuer: str | None,
+    require: tuple[str, ...],
+) -> None:
     """Check an image in a registry, and what is said about it there.
 
     Reads every layer of REFERENCE and holds it against manifest and configuration, the bill of materials against the
-    layers, the provenance against both, and with --key the signatures of all. Exits with 1 where something does not
-    hold.
+    layers, the provenance against both, and with --key or --identity the signatures of all. Exits with 1 where
+    something does not hold.
     """
     from mcp_packager.pipeline.verify_image import verify_image as judge
 
     with Shown(quiet=common.quiet) as progress:
-        found = judge(reference, keys=keys, require=require, progress=progress)
+        found = judge(reference, keys=keys, identity=identity, issuer=issuer, require=require, progress=progress)
     if common.as_json:
         findings = [{"about": item.about, "result": item.held.value, "said": item.said} for item in found.findings]
         output.document(
