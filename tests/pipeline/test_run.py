@@ -58,7 +58,8 @@ def answer(port: int, wanted: str, process: subprocess.Popen[bytes]) -> str:
     return said
 
 
-def test_it_serves_the_saved_files_and_reloads_them(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_serves_the_saved_files_and_reloads_them(tmp_path: Path, number: int) -> None:
     folder = project(tmp_path / "shouter")
     ok(folder, "lock")
     port = free_port()
@@ -67,7 +68,7 @@ def test_it_serves_the_saved_files_and_reloads_them(tmp_path: Path) -> None:
         (folder / "server.py").write_text("this is not Python\n", encoding="utf-8")
         project(folder, code=CODE.replace("text.upper()", "text.upper() + '?'"))
         assert answer(port, "ABC?", process) == "ABC?"
-        os.kill(process.pid, signal.SIGINT)
+        os.kill(process.pid, number)
         assert process.wait(PATIENCE) == 0
         with pytest.raises(OSError, match="refused"):
             socket.create_connection(("127.0.0.1", port), timeout=2)
@@ -82,6 +83,17 @@ def test_ctrl_c_on_a_terminal_ends_it_quietly(tmp_path: Path) -> None:
         _, err = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0
         assert b"Traceback" not in err
+
+
+def test_told_to_end_it_ends_its_server_too(tmp_path: Path) -> None:
+    folder = project(tmp_path / "shouter")
+    port = free_port()
+    with running(folder, "--port", str(port)) as process:
+        assert answer(port, "ABC", process) == "ABC"
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+        with pytest.raises(OSError, match="refused"):
+            socket.create_connection(("127.0.0.1", port), timeout=2)
 
 
 def test_over_stdio_to_a_client_of_another_make(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 Exit codes: 0 done, 1 the user's problem, 2 the command line is wrong, 3 the world's problem (or a
 fault of mcp-pack itself), 4 changes are due (``plan --exit-code``, ``drift``), 130 interrupted, 143 ended by SIGTERM.
+For ``run``, whose servers end that way and no other, either is 0 once it serves.
 """
 
 from __future__ import annotations

@@ -53,12 +53,13 @@ class _Server:
 
 
 def run(request: Request, *, transport: str, host: str = "127.0.0.1", port: int = 8000, reload: bool = False) -> int:
-    """Serve until the user stops it; the server's exit code (0 after Ctrl-C).
+    """Serve until the user stops it; 0 where the server ended orderly, after Ctrl-C and SIGTERM too, else 1.
 
     With ``reload`` the server is started again after a file of the project changed. A version that does not start
     is reported by the server itself, and the next save tries again.
 
     Raises:
+        KeyboardInterrupt: it came before anything was served.
         UserError: manifest or dependencies are wrong, or ``reload`` is asked of stdio, whose client would be cut off.
     """
     if reload and transport == "stdio":
@@ -154,18 +155,17 @@ def _foreground(server: _Server) -> int:
 
 
 def _reloading(request: Request, folder: Path, asking: _Asking) -> int:
-    process: subprocess.Popen[bytes] | None = None
-    seen: dict[str, int] = {}
+    seen = dict(saved(request.project))
+    process = _try(request, folder, asking)
     try:
         while True:
+            time.sleep(LOOK_EVERY)
             now = dict(saved(request.project))
             if now != seen:
-                if seen:
-                    request.progress.note(f"changed: {', '.join(differing(seen, now)[:5])}; starting again")
+                request.progress.note(f"changed: {', '.join(differing(seen, now)[:5])}; starting again")
                 seen = now
                 _end(process)
                 process = _try(request, folder, asking)
-            time.sleep(LOOK_EVERY)
     except KeyboardInterrupt:
         return 0
     finally:

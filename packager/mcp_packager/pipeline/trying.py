@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -40,12 +40,13 @@ class _Place:
     output: Path
 
 
-def try_out(request: Request, *, host: str, port: int, reload: bool) -> int:
-    """Serve on the one target of the request until the user stops it; 0 after Ctrl-C.
+def try_out(request: Request, *, host: str, port: int, reload: bool) -> None:
+    """Serve on the one target of the request until Ctrl-C or SIGTERM.
 
     With ``reload`` a save deploys the project again. A version that is wrong is told, and the one before serves on.
 
     Raises:
+        KeyboardInterrupt: it came before anything was served.
         UserError: the project is wrong; with ``reload`` that is told, and the next save tries again.
         UsageError: nothing can be tried out on that target.
         WorldError: the target does not answer.
@@ -53,17 +54,14 @@ def try_out(request: Request, *, host: str, port: int, reload: bool) -> int:
     with Store().scratch() as folder:
         place = _Place(request, host, port, folder)
         with _removed(place):
-            try:
-                _serving(place, reload=reload)
-            except KeyboardInterrupt:
-                return 0
-    return 0
+            seen = dict(saved(place.request.project))
+            _up(place, forgiving=reload)
+            with suppress(KeyboardInterrupt):
+                _serving(place, seen, reload=reload)
 
 
-def _serving(place: _Place, *, reload: bool) -> None:
+def _serving(place: _Place, seen: dict[str, int], *, reload: bool) -> None:
     progress = place.request.progress
-    seen = dict(saved(place.request.project))
-    _up(place, forgiving=reload)
     threading.Thread(target=_show_logs, args=(_world(place),), daemon=True, name="logs").start()
     while True:
         time.sleep(LOOK_EVERY)
