@@ -25,7 +25,7 @@ from tests.containers.emitted import Emitted, build
 from tests.containers.podman import Podman
 from tests.containers.waiting import wait_for
 from tests.image.registries import free_port
-from tests.sampling import sampled, whole
+from tests.sampling import sampled
 
 pytestmark = [
     pytest.mark.real("dockerd", "podman", "podman-compose", "docker-registry", "base-image"),
@@ -35,9 +35,7 @@ pytestmark = [
 
 _CLIENT = Path(__file__).with_name("stdio_client.py")
 _SECONDS = 120.0
-_USES = ("compose", "build", "stdio")
-# A service that is taken away under Podman has the tool's container end once in a while: looked at in whole runs alone.
-_CHOSEN = [*sampled(_USES, 1, of="uses of Podman"), *(["services"] if whole() else [])]
+_CHOSEN = sampled(("services", "compose", "build", "stdio"), 1, of="uses of Podman")
 
 
 def use(name: str) -> pytest.MarkDecorator:
