@@ -75,8 +75,9 @@ class Functions:
     def look(self) -> Look | None:
         """The function, where there is one of ours."""
         found = self._found()
-        if found is None or not is_ours(found.get("Tags") or {}, self._identity):
-            return None
+        return None if found is None or not is_ours(found.get("Tags") or {}, self._identity) else self._seen(found)
+
+    def _seen(self, found: Mapping[str, Any]) -> Look:
         with speaking(f"list the versions of {self.name}"):
             pages = self._client.get_paginator("list_versions_by_function").paginate(FunctionName=self.name)
             versions = [one for page in pages for one in page["Versions"] if one["Version"] != "$LATEST"]
@@ -162,7 +163,7 @@ class Functions:
         held = found.get("Tags") or {}
         if not is_ours(held, self._identity):
             raise strange(f"the function {self.name}", held)
-        return self.look()
+        return self._seen(found)
 
     def _found(self) -> Mapping[str, Any] | None:
         from botocore.exceptions import ClientError

@@ -50,14 +50,14 @@ def settings_of(said: Mapping[str, Any]) -> dict[str, Value]:
 
 
 def code_of(said: Mapping[str, Any]) -> dict[str, Value]:
-    """What a version runs."""
-    try:
-        sha256 = base64.b64decode(said.get("CodeSha256", ""), validate=True).hex()
-    except (binascii.Error, ValueError):
-        sha256 = ""
-    # Of an image AWS tells the digest, in the digits that digests are written in.
-    digits = str(said.get("CodeSha256", ""))
-    return {"sha256": digits if said.get("PackageType") == "Image" and len(digits) == 64 else sha256}
+    """What a version runs. AWS tells a zip's hash in base64, and of an image its digest as digests are written."""
+    text = str(said.get("CodeSha256", ""))
+    if said.get("PackageType") != "Image":
+        try:
+            text = base64.b64decode(text, validate=True).hex()
+        except (binascii.Error, ValueError):
+            text = ""
+    return {"sha256": text, "size": said.get("CodeSize")}
 
 
 def fields_of(said: Mapping[str, Any]) -> dict[str, Value]:
@@ -97,7 +97,9 @@ def same(observed: Mapping[str, Value], desired: Mapping[str, Value]) -> bool:
 def _like(name: str, have: Value, wanted: Value) -> Value:
     match name:
         case "settings" if isinstance(have, Mapping):
-            return {each: have.get(each) for each in wanted}
+            # A version's description is its name, in the place of the function's.
+            shown = {**have, "Description": wanted.get("Description")} if _is_named(have) else have
+            return {each: shown.get(each) for each in wanted}
         case "code":
             return _code_like(have, wanted)
         case "config":
@@ -106,6 +108,10 @@ def _like(name: str, have: Value, wanted: Value) -> Value:
             return {each: _like(each, have.get(each), wanted[each]) for each in wanted}
         case _:
             return have
+
+
+def _is_named(settings: Mapping[str, Value]) -> bool:
+    return str(settings.get("Description") or "").startswith(MARK)
 
 
 def _code_like(have: Value, wanted: Value) -> Value:

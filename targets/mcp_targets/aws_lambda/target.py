@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_packager.errors import Problem
@@ -15,6 +16,7 @@ from mcp_packager.target import (
     BuildInput,
     Capabilities,
     DesiredInput,
+    Examination,
     Exposure,
     Resource,
     Via,
@@ -74,3 +76,9 @@ class LambdaTarget:
         from mcp_targets.aws_lambda.world import LambdaWorld
 
         return LambdaWorld(request)
+
+    def examine(self, manifest: Manifest, options: Any, environ: Mapping[str, str]) -> Examination:  # noqa: ARG002  # boto3 reads the environment itself
+        """Whether the account has what a deploy needs."""
+        from mcp_targets.aws_lambda.examine import examined
+
+        return examined(manifest, options)

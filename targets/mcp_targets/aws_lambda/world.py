@@ -268,7 +268,7 @@ class LambdaWorld:
         """How the deployment is now. A function that nobody called for a while sleeps, and is well."""
         look = self._functions.look()
         if look is None:
-            left = self._parameters.listing()
+            left = any(self._kept.observe(self._parameters.listing()))
             return Status(State.STOPPED, detail=("the function is gone",)) if left else Status(State.ABSENT)
         version = look.live
         if version is None:

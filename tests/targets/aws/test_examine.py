@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from mcp_targets._aws.examining import allowed, principal
 from mcp_targets._aws.rights import actions
 from mcp_targets.eks import target
-from mcp_targets.eks.examine import NEEDED, allowed, principal
+from mcp_targets.eks.examine import NEEDED
 from mcp_targets.eks.options import Options
 from tests.targets.aws.conftest import ACCOUNT
 from tests.targets.aws.deployments import written
@@ -32,7 +33,7 @@ def test_all_rights_are_one_line() -> None:
     iam = Said("iam")
     simulated(iam, ())
     with stubbed(iam) as aws:
-        (finding,) = allowed(aws)
+        (finding,) = allowed(aws, NEEDED)
     count = len(actions(NEEDED))
     assert (finding.state, finding.detail) == ("ok", f"{count} of {count} are there")
 
@@ -41,7 +42,7 @@ def test_a_right_that_every_deploy_needs_is_broken_and_another_is_missing() -> N
     iam = Said("iam")
     simulated(iam, ("ecr:PutImage", "iam:CreateRole"))
     with stubbed(iam) as aws:
-        _, image, role = allowed(aws)
+        _, image, role = allowed(aws, NEEDED)
     assert (image.name, image.state, image.needed_for) == ("right to ecr:PutImage", "broken", "the push of an image")
     assert (role.name, role.state) == ("right to iam:CreateRole", "missing")
     assert "[[permissions.aws]]" in role.needed_for
@@ -53,7 +54,7 @@ def test_who_may_not_ask_is_told_so() -> None:
         "simulate_principal_policy", "AccessDenied", "not authorized to perform: iam:SimulatePrincipalPolicy", 403
     )
     with stubbed(iam) as aws:
-        (finding,) = allowed(aws)
+        (finding,) = allowed(aws, NEEDED)
     assert finding.state == "missing"
     assert "iam:SimulatePrincipalPolicy is not allowed" in finding.detail
 
