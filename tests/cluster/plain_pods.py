@@ -11,7 +11,7 @@ SERVER = """
 import http.server, json, os, signal, threading, time
 ready = threading.Event()
 ready.set()
-asked = []
+asked = {}
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_GET(self):
@@ -20,7 +20,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         path, _, query = self.path.partition("?")
         status = 200
         if path == "/readyz":
-            asked[:] = [dict(self.headers.items())]
+            asked[str(self.headers["User-Agent"]).partition("/")[0]] = dict(self.headers.items())
             status = 200 if ready.is_set() else 503
         elif path.endswith("/break"):
             self.close_connection = True

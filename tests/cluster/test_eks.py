@@ -20,6 +20,7 @@ from mcp_packager.target import Identity
 from mcp_packager.testing import Pack, TargetSuite
 from mcp_packager.testing.client import greeting, let_in
 from mcp_packager.testing.project import Project
+from mcp_packager.verify import McpClient
 from mcp_targets._aws.names import tags, unlisted
 from mcp_targets._aws.rights import actions
 from mcp_targets._kube.client import Api, kubeconfig
@@ -27,10 +28,11 @@ from mcp_targets._kube.kinds import BY_NAME, LEASES, SECRETS, SORTS
 from mcp_targets._kube.objects import Objects
 from mcp_targets._kube.rights import cluster_role
 from mcp_targets.eks.examine import NEEDED
-from tests.cluster import amazon
+from tests.cluster import amazon, roles
 from tests.cluster.amazon import ACCOUNT, CLUSTER, DEPLOYERS, REGION, Places
 from tests.cluster.cluster import Cluster
 from tests.cluster.ingress import DOMAIN, Ingresses
+from tests.cluster.machine import NODE
 
 pytestmark = [pytest.mark.real("own-cluster", "base-image", "balancers", "docker-registry"), pytest.mark.timeout(900)]
 
@@ -49,6 +51,18 @@ resources = ["arn:aws:s3:::notes/*"]
 """
 
 
+WHO = """
+
+@tool
+def who() -> dict[str, str]:
+    \"\"\"Tell who this is in AWS: its role, and whom its token names, for whom.\"\"\"
+    import base64, json
+
+    with open(os.environ["AWS_WEB_IDENTITY_TOKEN_FILE"]) as file:
+        body = file.read().split(".")[1]
+    said = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+    return {"role": os.environ["AWS_ROLE_ARN"], "audience": " ".join(said["aud"]), "subject": said["sub"]}
+"""
 ASKING = """
 [secrets.KEY]
 
@@ -231,6 +245,31 @@ def test_what_another_tool_has_is_refused_before_anything_is_made(
     assert first.run("plan", "--exit-code").code == 0
     params = cluster.get("ingressclassparams", "mcp-pack-shared")
     assert params["metadata"]["annotations"]["mcp-pack/owner"] == "first/first/default"
+
+
+def test_as_a_role_by_the_clusters_token_and_through_the_ports_of_the_nodes(
+    tool: Callable[..., tuple[Project, Pack]], cluster: Cluster, ingresses: Ingresses, tmp_path: Path
+) -> None:
+    ways = 'identity = "irsa"\ntarget_type = "instance"\n'
+    project, pack = tool("webbed", f'host = "webbed.{DOMAIN}"\n{ways}', S3.format(action="s3:GetObject"))
+    with (project.folder / "suite_tool.py").open("a") as code:
+        code.write(WHO)
+    with roles.given(cluster, tmp_path / "webhook", NAMESPACE):
+        url = pack.deploy()["endpoint"]["url"]
+        told = McpClient(url).call_tool("who", {})["structuredContent"]
+        assert pack.deploy()["changed"] is False
+    (role,) = [one for one in boto3.client("iam").list_roles()["Roles"] if one["RoleName"].startswith("webbed")]
+    (account,) = objects_of(cluster, "webbed").listing(BY_NAME["serviceaccount"])
+    assert told["role"] == role["Arn"]
+    assert told["audience"] == roles.AUDIENCE
+    assert told["subject"] == f"system:serviceaccount:{NAMESPACE}:{account['metadata']['name']}"
+    # Whom the role trusts is whom the token names.
+    (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
+    asked = {key.rpartition(":")[2]: value for key, value in statement["Condition"]["StringEquals"].items()}
+    assert asked == {"aud": [told["audience"]], "sub": [told["subject"]]}
+    (service,) = objects_of(cluster, "webbed").listing(BY_NAME["service"])
+    port = service["spec"]["ports"][0]["nodePort"]
+    assert list(ingresses.targets(f"{NAMESPACE}/{service['metadata']['name']}")) == [f"{NODE}:{port}"]
 
 
 def test_behind_a_gateway_it_is_looked_at_from_inside_where_nobody_serves_it(
