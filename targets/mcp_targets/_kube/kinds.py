@@ -18,6 +18,7 @@ IMAGE: Final = "image"
 SECRET: Final = "secret"  # noqa: S105 - a kind's name
 KEY: Final = "key"
 CANDIDATE: Final = "candidate"
+CANARY: Final = "canary"
 CLAIM: Final = "persistentvolumeclaim"
 ALLOWING: Final[Mapping[str, str]] = {"role": "role", "rolebinding": "binding", "networkpolicy": "network"}
 """Kinds that say what the Pods may do, and what they are called in names. All objects of one kind hold at once, so old
@@ -50,6 +51,7 @@ class Sort:
 
 
 _SWITCHED: Final = "replaces the Pods one by one; no call fails"
+_TRIED: Final = "some calls go to the new version, step by step; back if it fails"
 _RESTARTED: Final = "restarts the service; the tool waits for it"
 
 SORTS: Final = (
@@ -85,6 +87,7 @@ SORTS: Final = (
     Sort("ingress", "networking.k8s.io/v1", "Ingress", "ingresses"),
     Sort("httproute", "gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes", custom=True),
     Sort("deployment", "apps/v1", "Deployment", "deployments", effect=_SWITCHED),
+    Sort(CANARY, "apps/v1", "Deployment", "deployments", effect=_TRIED),
     Sort("horizontalpodautoscaler", "autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
     Sort("poddisruptionbudget", "policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
     Sort("servicemonitor", "monitoring.coreos.com/v1", "ServiceMonitor", "servicemonitors", custom=True),

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from mcp_packager.target import Auth, Endpoint, Key, Observed, State, Status, Via
 from mcp_targets._kube.kinds import BY_NAME, CANDIDATE, PODS
 from mcp_targets._kube.logs import last_lines, short
-from mcp_targets._kube.names import AUTH, URL, Names
+from mcp_targets._kube.names import AUTH, TRIED, URL, Names
 from mcp_targets._kube.objects import Objects
 from mcp_targets._kube.projection import OBJECT
 from mcp_targets._kube.reasons import is_ready, of_pod, of_workload, rolled_out
@@ -53,7 +53,7 @@ def serving(objects: Objects, names: Names) -> list[Any]:
 
 def status(objects: Objects, names: Names) -> Status:
     """How it is now."""
-    deployments = objects.listing(BY_NAME["deployment"])
+    deployments = [one for one in objects.listing(BY_NAME["deployment"]) if TRIED not in one["metadata"]["labels"]]
     if not deployments:
         held = objects.listing(BY_NAME["service"]) or objects.listing(BY_NAME["statefulset"])
         return Status(State.STOPPED, detail=("nothing serves clients",)) if held else Status(State.ABSENT)

@@ -22,6 +22,9 @@ URL: Final = "mcp-pack/url"
 AUTH: Final = "mcp-pack/auth"
 """Annotations of the tool's Deployment and Pods: where clients reach the endpoint, and how they prove who they are."""
 
+TRIED: Final = "mcp-pack/canary"
+"""Label of a canary and its Pods, which the Deployment's own lack."""
+
 _NAME: Final = Alphabet(length=47)
 
 

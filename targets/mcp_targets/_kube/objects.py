@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 from mcp_packager.errors import Problem, WorldError
 from mcp_packager.target import Glance
 from mcp_targets._kube.client import Api, ApiError
-from mcp_targets._kube.kinds import Sort, sort_for
+from mcp_targets._kube.kinds import CANARY, Sort, sort_for
 from mcp_targets._kube.names import MANAGER
 
 T = TypeVar("T")
@@ -18,7 +18,7 @@ GONE_SECONDS: Final = 180.0
 """Longest wait for an object that is told to go: its Pods answer what they had first."""
 _LOOK: Final = 0.2
 _PAGE: Final = "500"
-_WAITED: Final = frozenset({"deployment", "statefulset", "persistentvolumeclaim"})
+_WAITED: Final = frozenset({"deployment", CANARY, "statefulset", "persistentvolumeclaim"})
 _MANAGED: Final = "app.kubernetes.io/managed-by"
 
 

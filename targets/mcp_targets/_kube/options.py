@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, Self
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
+from mcp_packager.errors import Place, Problem
 from mcp_packager.manifest import Section
 from mcp_packager.manifest.section import Many
+from mcp_packager.manifest.units import Duration
 from mcp_packager.manifest.verification import Json
 from mcp_packager.manifest.words import Word
-from mcp_targets._kube.site import Patch
+from mcp_targets._kube.site import Patch, Steps
+
+if TYPE_CHECKING:
+    from mcp_packager.manifest import Manifest
 
 _LABEL: Final = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"
 _OBJECT: Final = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"
@@ -61,6 +67,38 @@ class PatchTable(Section):
                 {"expected": "either json or merge", "fix": "Keep one of the two"},
             )
         return self
+
+
+class Canary(Section):
+    """How calls move to a new version where the strategy is a canary."""
+
+    steps: Annotated[Many[Annotated[int, Field(ge=1, le=90)]], Field(min_length=1, max_length=10)] = Field(
+        (10, 50), description="Percent of the calls, one step after the other; all of them after the last"
+    )
+    hold: Duration = Field(60.0, description="How long each step is held while its Pods are watched")
+    errors: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.05,
+        description="By how much the share of failed calls may be above that of the version before, 0 to 1; seen where "
+        "[serve.metrics] is set",
+    )
+
+
+def untried(manifest: Manifest, target: str, strategy: str, fields: set[str]) -> Iterator[Problem]:
+    """Steps of a canary where there is none. ``fields`` are those that the manifest sets."""
+    if strategy != "canary" and "canary" in fields:
+        yield Problem(
+            "the steps of a canary are said, and the strategy is another",
+            'set strategy = "canary", or remove them',
+            Place(str(manifest.path), key=f"target.{target}.canary"),
+        )
+
+
+def steps_of(strategy: str, canary: Canary, manifest: Manifest) -> Steps | None:
+    """How a new version is tried, where it is."""
+    if strategy != "canary":
+        return None
+    metrics = manifest.serve.metrics
+    return Steps(canary.steps, canary.hold, canary.errors, None if metrics is None else metrics.port)
 
 
 def patches_of(tables: tuple[PatchTable, ...], target: str) -> tuple[Patch, ...]:

@@ -17,7 +17,8 @@ from mcp_packager.target import (
     key_resources,
 )
 from mcp_targets._kube import services as beside
-from mcp_targets._kube.kinds import ALLOWING
+from mcp_targets._kube.canary import canary, tried
+from mcp_targets._kube.kinds import ALLOWING, CANARY
 from mcp_targets._kube.loading import CLUSTER, LOAD
 from mcp_targets._kube.mounts import external_secrets, secrets_of_world
 from mcp_targets._kube.names import Names
@@ -25,7 +26,7 @@ from mcp_targets._kube.network import server_policy, service_policy
 from mcp_targets._kube.patches import patched
 from mcp_targets._kube.routes import routes
 from mcp_targets._kube.settings import config_document
-from mcp_targets._kube.site import Object, Site
+from mcp_targets._kube.site import Object, Site, Steps
 from mcp_targets._kube.workload import (
     autoscaler,
     candidate,
@@ -67,11 +68,15 @@ def resources(request: DesiredInput, site: Site) -> tuple[Resource, ...]:
     )
     (running,) = (item for item in made if item["kind"] == "Deployment")
     needs = _prepared(made, image, held)
+    tries = () if site.canary is None else (_canary(canary(request, running), running, site.canary, needs),)
+    if tries:
+        needs = {**needs, "deployment": (*needs["pod"], tries[0].key)}
     return (
         image,
         *held,
         *(_resource(item, needs) for item in made),
         _tried(candidate(request, running), needs),
+        *tries,
     )
 
 
@@ -164,7 +169,7 @@ def _prepared(made: Iterable[Object], image: Resource, held: Iterable[Resource])
     fetched = tuple(key for key in keys if key.kind == "externalsecret")
     started = tuple(key for key in keys if key.kind == "statefulset")
     pods = (*space, *before, *fetched, *(one.key for one in held), image.key)
-    return {"": space, "statefulset": (*space, *fetched), "pod": (*pods, *started)}
+    return {"": space, "statefulset": (*space, *fetched), "pod": (*pods, *started), "deployment": (*pods, *started)}
 
 
 def _resource(item: Object, needs: dict[str, tuple[Key, ...]]) -> Resource:
@@ -180,7 +185,7 @@ def _resource(item: Object, needs: dict[str, tuple[Key, ...]]) -> Resource:
         case "statefulset":
             return Resource(*key, fields, needs["statefulset"])
         case "deployment":
-            return Resource(*key, fields, needs["pod"], phase=Phase.SWITCH)
+            return Resource(*key, fields, needs["deployment"], phase=Phase.SWITCH)
         case kind if kind in _SWITCHED:
             return Resource(*key, fields, needs[""], phase=Phase.SWITCH)
         case _:
@@ -194,5 +199,16 @@ def _tried(item: Object, needs: dict[str, tuple[Key, ...]]) -> Resource:
         {OBJECT: item},
         needs["pod"],
         phase=Phase.CANDIDATE,
+        lifetime=Lifetime.TRANSIENT,
+    )
+
+
+def _canary(item: Object, of: Object, steps: Steps, needs: dict[str, tuple[Key, ...]]) -> Resource:
+    return Resource(
+        CANARY,
+        item["metadata"]["name"],
+        {OBJECT: item, **tried(steps, of["metadata"]["name"])},
+        needs["pod"],
+        phase=Phase.SWITCH,
         lifetime=Lifetime.TRANSIENT,
     )

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mcp_targets._kube.kinds import CANDIDATE, EVENTS, LEASES, PODS, SECRETS, SORTS, Sort
+from mcp_targets._kube.kinds import CANARY, CANDIDATE, EVENTS, LEASES, PODS, SECRETS, SORTS, Sort
 from mcp_targets._kube.names import MANAGER
 
 _READS: Final = ("get", "list")
@@ -38,7 +38,7 @@ def rights() -> tuple[Right, ...]:
 
 def _rights() -> Iterator[Right]:
     for sort in SORTS:
-        if sort.name == CANDIDATE:
+        if sort.name in {CANARY, CANDIDATE}:
             continue
         verbs = _CHANGES if sort.namespaced else _SHARED
         # A manifest may do without most kinds; what is only looked for needs no right to change it.

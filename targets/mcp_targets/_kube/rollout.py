@@ -10,6 +10,7 @@ from typing import Any, Final
 from mcp_packager.errors import PackError, Problem, WorldError
 from mcp_targets._kube.client import ApiError
 from mcp_targets._kube.kinds import BY_NAME, EVENTS, PODS, Sort
+from mcp_targets._kube.names import TRIED
 from mcp_targets._kube.objects import Objects
 from mcp_targets._kube.reasons import Why, is_ready, of_events, of_pod, of_workload, rolled_out, set_up
 
@@ -40,8 +41,8 @@ class Rollout:
         else:
             self._hurried.clear()
 
-    def _pause(self, what: str) -> None:
-        if self._hurried.wait(_LOOK):
+    def _pause(self, what: str, seconds: float = _LOOK) -> None:
+        if self._hurried.wait(seconds):
             raise WorldError(Problem(f"{what} was no longer waited for", "run the same command again"))
 
     def candidate(self, name: str) -> Any:
@@ -105,6 +106,38 @@ class Rollout:
                 return
             self._pause("the end of the Pods before")
 
+    def hold(self, seconds: float, look: Callable[[], None]) -> None:
+        """Look again and again for so long, and once more at the end.
+
+        Raises:
+            WorldError: what ``look`` raises, or nobody waits any more.
+        """
+        give_up = time.monotonic() + seconds
+        while time.monotonic() < give_up:
+            look()
+            self._pause("the canary", min(_BREATH, max(_LOOK, give_up - time.monotonic())))
+        look()
+
+    def staying(self, labels: Mapping[str, str], count: int) -> list[Any]:
+        """The Pods, as long as there are ``count`` that have been ready ever since they began.
+
+        Raises:
+            WorldError: one is not; its last words are told.
+        """
+        pods = [pod for pod in self._selected(labels) if not _ends(pod)]
+        why = next((found for found in map(of_pod, pods) if found is not None), None)
+        if why is not None:
+            raise self._failed("a Pod of the canary", why)
+        restarted = next((pod for pod in pods if _restarts(pod)), None)
+        if restarted is not None:
+            name = restarted["metadata"]["name"]
+            again = Why("it ended, and was started again", pod=name, previous=True, crashed=True)
+            raise self._failed("a Pod of the canary", again)
+        ready = sum(map(is_ready, pods))
+        if ready < count:
+            raise self._late("the canary", pods, Why(f"{ready} of {count} Pods are ready"))
+        return pods
+
     def _pods_of(self, thing: Mapping[str, Any]) -> list[Any]:
         """Every Pod of a workload, those on their way out among them."""
         return self._selected(thing["spec"]["selector"]["matchLabels"])
@@ -152,6 +185,8 @@ class Rollout:
         pods = self._objects.listing(PODS, selector=wanted)
         if thing["kind"] != "Deployment":
             return pods
+        # A canary's Pods have all the labels that the Deployment's have, and one more.
+        pods = [pod for pod in pods if (TRIED in pod["metadata"]["labels"]) == (TRIED in wanted)]
         newest = max(pods, key=lambda pod: pod["metadata"]["creationTimestamp"], default=None)
         if newest is None:
             return []
@@ -232,6 +267,11 @@ def _ends(pod: Mapping[str, Any]) -> bool:
 def _runs(pod: Mapping[str, Any]) -> bool:
     statuses = (pod.get("status") or {}).get("containerStatuses") or ()
     return bool(statuses) and all("running" in (each.get("state") or {}) for each in statuses)
+
+
+def _restarts(pod: Mapping[str, Any]) -> int:
+    statuses = (pod.get("status") or {}).get("containerStatuses") or ()
+    return sum(int(each.get("restartCount") or 0) for each in statuses)
 
 
 def _probed(container: Mapping[str, Any]) -> float:

@@ -124,6 +124,21 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
+class Steps:
+    """How a new version is tried on some of the calls, before it gets all of them.
+
+    ``shares`` are percents, each held for ``hold`` seconds. ``errors``: by how much the share of calls that fail may be
+    above that of the version before, 0 to 1. ``metrics`` is the port where Pods say how many failed; ``None``: they
+    do not.
+    """
+
+    shares: tuple[int, ...]
+    hold: float
+    errors: float
+    metrics: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """All that one kind of cluster adds. What is unset has the default of plain Kubernetes.
 
@@ -131,7 +146,7 @@ class Site:
     start (a role), and ``service_account`` annotates what the Pod runs as. ``egress`` are further rules of the network
     policy, as its API spells them; ``extra`` further objects, which become resources of the phase ``prepare``.
     ``readable`` are the schemes of secrets whose values the world reads itself, at deploy. ``probed``: a deploy looks
-    at the server, with tokens of its own.
+    at the server, with tokens of its own. ``canary``: how a new version is tried first, where it is.
     """
 
     target: str
@@ -155,5 +170,6 @@ class Site:
     storage_class: str | None = None
     service_monitor: bool = False
     probed: bool = True
+    canary: Steps | None = None
     extra: tuple[Object, ...] = ()
     patches: tuple[Patch, ...] = ()

@@ -30,12 +30,13 @@ from mcp_packager.target.values import resolve
 from mcp_targets._kube import kept
 from mcp_targets._kube.applying import Applying, is_managed
 from mcp_targets._kube.beside import Beside
+from mcp_targets._kube.canary import Canaries, is_canary
 from mcp_targets._kube.changing import Changing
 from mcp_targets._kube.client import Access, Api
 from mcp_targets._kube.doors import look
 from mcp_targets._kube.images import Images
 from mcp_targets._kube.kept import Kept
-from mcp_targets._kube.kinds import BY_NAME, CANDIDATE, CLAIM, IMAGE, KINDS, SECRETS, SORTS, Sort, sort_of
+from mcp_targets._kube.kinds import BY_NAME, CANARY, CANDIDATE, CLAIM, IMAGE, KINDS, SECRETS, SORTS, Sort, sort_of
 from mcp_targets._kube.logs import followed, last_lines
 from mcp_targets._kube.looking import ADDRESS, endpoint, serving, status
 from mcp_targets._kube.names import Names
@@ -69,6 +70,7 @@ class KubeWorld:
         self._images = Images(request.output, request.environ)
         self._applying = Applying(self._objects, self._released, note)
         self._rollout = Rollout(self._objects, note)
+        self._canaries = Canaries(self._objects, self._applying, self._rollout, self._deployed, note)
         self._changing = Changing(self._objects, self._applying, self._rollout, note)
         self.kinds: tuple[Kind, ...] = (*(beside.kinds if beside else ()), *KINDS)
         self._allowing = {kind.name for kind in self.kinds if kind.derived}
@@ -79,7 +81,7 @@ class KubeWorld:
         """Everything of this deployment that is there; one listing per kind, several at once."""
         self._rollout.hurry(now=False)
         looks: list[Callable[[], list[Observed]]] = [
-            *(lambda sort=sort: self._listed(sort) for sort in SORTS if sort.name != "namespace"),
+            *(lambda sort=sort: self._listed(sort) for sort in SORTS if sort.name not in {"namespace", CANARY}),
             self._namespace,
             self._secrets,
             lambda: list(self._beside.observe().values()) if self._beside else [],
@@ -95,7 +97,10 @@ class KubeWorld:
         things = self._objects.listing(sort)
         if sort.name == CANDIDATE:
             things = [pod for pod in things if not pod["metadata"].get("ownerReferences")]
-        return [_seen(sort, thing) for thing in things]
+        return [
+            _seen(BY_NAME[CANARY] if is_canary(thing) and sort.name == "deployment" else sort, thing)
+            for thing in things
+        ]
 
     def _namespace(self) -> list[Observed]:
         sort = BY_NAME["namespace"]
@@ -158,6 +163,8 @@ class KubeWorld:
                 return self._kept.secret(step.resource)
             case "key":
                 return self._kept.key(step.resource)
+            case "canary":
+                return self._canaries.make(step.resource)
             case kind:
                 return self._made(sort_of(kind), step.resource, step.observed)
 
@@ -183,6 +190,9 @@ class KubeWorld:
                 sort = sort_of(kind)
                 if self._objects.installed(sort):
                     self._changing.remove(sort, key.name)
+
+    def _deployed(self) -> tuple[Release, ...]:
+        return self.records.listing()
 
     def _released(self, kind: str, name: str) -> Mapping[str, Any] | None:
         """What the last release wanted of an object."""
@@ -244,6 +254,9 @@ def _seen(sort: Sort, thing: Mapping[str, Any]) -> Observed:
             return Observed(sort.name, name, observed_fields(thing, unfinished(thing)))
         case "statefulset":
             return Observed(sort.name, name, observed_fields(thing, set_up(thing)))
+        case "canary":
+            # What is left of a run that ended is tried from the beginning.
+            return Observed(sort.name, name, observed_fields(thing, "not tried to the end"))
         case kind if kind == CANDIDATE:
             fields = observed_fields(thing, None if is_ready(thing) else "not ready")
             return Observed(sort.name, name, {**fields, ADDRESS: (thing.get("status") or {}).get("podIP")})

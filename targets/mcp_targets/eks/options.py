@@ -10,7 +10,7 @@ from mcp_packager.manifest import Section
 from mcp_packager.manifest.section import Many
 from mcp_packager.manifest.units import Duration
 from mcp_packager.manifest.words import Cidr, HostName, ImageName, Line, Word
-from mcp_targets._kube.options import Label, ObjectName, PatchTable
+from mcp_targets._kube.options import Canary, Label, ObjectName, PatchTable
 
 _REGION: Final = r"^[a-z]{2}(-[a-z]+)+-[0-9]$"
 _ACCOUNT: Final = r"^[0-9]{12}$"
@@ -111,6 +111,10 @@ class Options(Section):
         default=True, description="Whether the Prometheus Operator, where there is one, is told of [serve.metrics]"
     )
     storage_class: ObjectName | None = Field(None, description="StorageClass of the services' volumes")
+    strategy: Literal["rolling", "canary"] = Field(
+        "rolling", description="How calls move to a new version: Pod by Pod, or by steps that are watched before it"
+    )
+    canary: Canary = Field(Canary(), description="The steps of a canary")
     start_timeout: Duration = Field(60.0, description="Longest that a Pod may take to become ready")
     keep: Annotated[int, Field(ge=0, le=100)] = Field(5, description="Earlier releases to keep for a rollback")
     patches: Many[PatchTable] = Field((), description="Changes of single objects, after all else")

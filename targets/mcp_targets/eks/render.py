@@ -8,7 +8,7 @@ from mcp_packager.target import Artifact, DesiredInput, Identity, Key, Ref, Reso
 from mcp_targets._aws import documents, ecr, eks, iam, secrets
 from mcp_targets._kube import render as kube
 from mcp_targets._kube.names import Names
-from mcp_targets._kube.options import patches_of
+from mcp_targets._kube.options import patches_of, steps_of
 from mcp_targets._kube.site import At, Gateway, Ingress, Object, Public, Route, Site, Store, Timing
 from mcp_targets.eks import balancer
 from mcp_targets.eks.options import Options
@@ -86,6 +86,7 @@ def site(manifest: Manifest, options: Options, artifact: Artifact | None = None)
         storage_class=options.storage_class,
         service_monitor=options.service_monitor,
         extra=tuple(_extra(manifest, identity, options)),
+        canary=steps_of(options.strategy, options.canary, manifest),
         patches=patches_of(options.patches, NAME),
     )
 

@@ -28,6 +28,7 @@ from mcp_packager.target import (
     image_artifact,
 )
 from mcp_targets._kube.judging import problems
+from mcp_targets._kube.options import untried
 from mcp_targets.eks import balancer
 from mcp_targets.eks.options import Options
 from mcp_targets.eks.place import unplaced, where
@@ -61,7 +62,8 @@ class EksTarget:
         """What is missing, what contradicts itself, and what is somebody else's to say."""
         missing = tuple(unplaced(manifest, options))
         cluster = () if missing else tuple(problems(manifest, site(manifest, options), fetch=_FETCH))
-        return (*missing, *_addressed(manifest, options), *_balanced(manifest, options), *cluster)
+        wrong = untried(manifest, NAME, options.strategy, options.model_fields_set)
+        return (*missing, *_addressed(manifest, options), *_balanced(manifest, options), *wrong, *cluster)
 
     def exposure(self, manifest: Manifest, options: Any) -> Exposure:  # noqa: ARG002  # the protocol's signature
         """Whom the load balancer lets in; everybody, where it is somebody else's and nothing is said of it."""

@@ -10,7 +10,7 @@ from mcp_packager.manifest import Section
 from mcp_packager.manifest.section import Many
 from mcp_packager.manifest.units import Duration
 from mcp_packager.manifest.words import HostName, ImageName, Line, RelativePath, UrlPath, Word
-from mcp_targets._kube.options import Label, ObjectName, PatchTable
+from mcp_targets._kube.options import Canary, Label, ObjectName, PatchTable
 
 _REGISTRY: Final = (
     r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]+)?(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$"  # as in an image's name
@@ -77,6 +77,10 @@ class Options(Section):
         default=True, description="Whether the Prometheus Operator, where there is one, is told of [serve.metrics]"
     )
     storage_class: ObjectName | None = Field(None, description="StorageClass of the services' volumes")
+    strategy: Literal["rolling", "canary"] = Field(
+        "rolling", description="How calls move to a new version: Pod by Pod, or by steps that are watched before it"
+    )
+    canary: Canary = Field(Canary(), description="The steps of a canary")
     start_timeout: Duration = Field(60.0, description="Longest that a Pod may take to become ready")
     keep: Annotated[int, Field(ge=0, le=100)] = Field(5, description="Earlier releases to keep for a rollback")
     patches: Many[PatchTable] = Field((), description="Changes of single objects, after all else")

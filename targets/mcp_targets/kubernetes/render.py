@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from mcp_packager.target import Artifact
-from mcp_targets._kube.options import patches_of
+from mcp_targets._kube.options import patches_of, steps_of
 from mcp_targets._kube.site import At, Gateway, Ingress, Public, Route, Site, Store, Timing
 from mcp_targets.kubernetes.options import Options
 
@@ -43,6 +43,7 @@ def site(manifest: Manifest, options: Options, artifact: Artifact | None = None)
         store=_store(options),
         storage_class=options.storage_class,
         service_monitor=options.service_monitor,
+        canary=steps_of(options.strategy, options.canary, manifest),
         patches=patches_of(options.patches, NAME),
     )
 

@@ -26,6 +26,7 @@ from mcp_packager.target import (
     identity_of,
     image_artifact,
 )
+from mcp_targets._kube.options import untried
 from mcp_targets.kubernetes.options import Options
 from mcp_targets.kubernetes.render import NAME, is_public, repository, site
 from mcp_targets.kubernetes.support import SUPPORT
@@ -56,7 +57,8 @@ class KubernetesTarget:
         from mcp_targets._kube.judging import problems
 
         fetch = "set secret_store under [target.kubernetes] to a store of the External Secrets Operator"
-        return (*_options(manifest, options), *problems(manifest, site(manifest, options), fetch=fetch))
+        wrong = (*_options(manifest, options), *untried(manifest, NAME, options.strategy, options.model_fields_set))
+        return (*wrong, *problems(manifest, site(manifest, options), fetch=fetch))
 
     def exposure(self, manifest: Manifest, options: Any) -> Exposure:
         """Everybody where it has a host, unless that is internal; else those in the cluster."""
