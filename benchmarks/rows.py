@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from benchmarks import throughput
 from benchmarks.images import images
+from benchmarks.lambda_ import functions
 from benchmarks.measure import Pair, Spread, Timer, paired, process, single
 from benchmarks.place import PROGRAMS, PYTHON, Place
 from benchmarks.pulls import pulls
@@ -122,5 +123,6 @@ ROWS: Mapping[str, Row] = MappingProxyType(
         **throughput.ROWS,
         "images": images,
         "pulls": pulls,
+        "lambda": functions,
     }
 )
