@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import itertools
 import json
@@ -404,7 +405,8 @@ def test_invocations_and_their_lines(aws: Any, made: Made, cloud: Cloud) -> None
     good = aws.invoke(FunctionName=name, Payload=b"{}")
     assert json.loads(good["Payload"].read())["body"] == "one"
     assert (good["ExecutedVersion"], good.get("FunctionError")) == ("$LATEST", None)
-    bad = aws.invoke(FunctionName=name, Payload=b'"fail"')
+    bad = aws.invoke(FunctionName=name, Payload=b'"fail"', LogType="Tail")
+    assert "asked" in base64.b64decode(bad["LogResult"]).decode().splitlines()
     assert (bad["StatusCode"], bad["FunctionError"]) == (200, "Unhandled")
     assert json.loads(bad["Payload"].read())["errorType"] == "ValueError"
     lines = [one["message"] for one in logs.filter_log_events(logGroupName=f"/aws/lambda/{name}")["events"]]
@@ -446,12 +448,25 @@ def test_tags_are_the_function_s(aws: Any, made: Made) -> None:
     [
         {"Value": "x" * 4097},
         {"Value": "x" * 8193, "Tier": "Advanced"},
+        {"Description": "x" * 1025},
         {"Overwrite": True, "Tags": [{"Key": "a", "Value": "b"}]},
     ],
 )
 def test_parameters_that_are_not_taken(cloud: Cloud, more: Mapping[str, Any]) -> None:
     with pytest.raises(ClientError, match="ValidationException"):
         cloud.client("ssm").put_parameter(**{"Name": "/large", "Value": "x", "Type": "String", **more})
+
+
+def test_a_parameter_s_versions_are_read_by_their_numbers(cloud: Cloud) -> None:
+    ssm = cloud.client("ssm")
+    for value in ("old", "new"):
+        ssm.put_parameter(Name="/kept", Value=value, Type="SecureString", Overwrite=value == "new")
+    found = ssm.get_parameters(Names=["/kept:1", "/kept", "/kept:9"], WithDecryption=True)
+    assert sorted((one["Name"], one.get("Selector", ""), one["Value"]) for one in found["Parameters"]) == [
+        ("/kept", "", "new"),
+        ("/kept", ":1", "old"),
+    ]
+    assert found["InvalidParameters"] == ["/kept:9"]
 
 
 def test_what_goes_wrong_on_the_way(cloud: Cloud) -> None:

@@ -54,14 +54,32 @@ def greet(name: str) -> str:
 '''
 
 
+_UNASKED: Final = """
+[serve.auth]
+mode = "none"
+insecure_public = true
+"""
+
+_BROKEN: Final = """\
+import os, sys
+
+if "serve" in sys.argv or "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+    raise SystemExit("no such thing as a free start")
+"""
+
+
 @dataclass(frozen=True)
 class Project:
-    """A tool ``greet`` whose answer names its version, with two stages that greet otherwise."""
+    """A tool ``greet`` whose answer names its version, with two stages that greet otherwise.
+
+    ``unasked``: the manifest says that everybody may call, where the platform would ask who is calling otherwise.
+    """
 
     folder: Path
     target: str
     options: str = ""
     name: str = "suite-tool"
+    unasked: bool = False
 
     def write(self, version: str, *, expected: str = "hello, you!", keys: Sequence[str] = ()) -> None:
         """Write the project as of a version. An answer without ``expected`` makes it a bad one.
@@ -74,11 +92,12 @@ class Project:
         )
         if keys:
             manifest += _ASKING.format(keys=", ".join(f'"{key}"' for key in keys))
+        elif self.unasked:
+            manifest += _UNASKED
         (self.folder / "mcp-tool.toml").write_text(manifest, encoding="utf-8")
         (self.folder / "suite_tool.py").write_text(_CODE.format(version=version), encoding="utf-8")
 
     def break_start(self) -> None:
         """Make the server fail to start, in a way that only starting it shows."""
         code = self.folder / "suite_tool.py"
-        broken = 'import sys\nif "serve" in sys.argv:\n    raise SystemExit("no such thing as a free start")\n'
-        code.write_text(broken + code.read_text(encoding="utf-8"), encoding="utf-8")
+        code.write_text(_BROKEN + code.read_text(encoding="utf-8"), encoding="utf-8")

@@ -34,6 +34,8 @@ class TargetSuite:
 
     target: ClassVar[str] = ""
     options: ClassVar[str] = ""
+    platform_asks: ClassVar[bool] = False
+    """Whether the platform asks who is calling unless the manifest says that everybody may."""
     kill_moments: ClassVar[Sequence[float]] = (0.35, 0.6, 0.85)
     """When a deploy is killed, as shares of the time that an undisturbed one takes."""
 
@@ -51,7 +53,8 @@ class TargetSuite:
     @classmethod
     def project(cls, tmp_path_factory: pytest.TempPathFactory) -> Project:
         """The tool project, at version 1.0.0."""
-        made = Project(tmp_path_factory.mktemp("project") / "suite", cls.target, cls.options)
+        folder = tmp_path_factory.mktemp("project") / "suite"
+        made = Project(folder, cls.target, cls.options, unasked=cls.platform_asks)
         made.write("1.0.0")
         return made
 

@@ -29,6 +29,8 @@ from tests.lambda_.fake.state import LATEST, Function, Url, Version
 from tests.lambda_.fake.urls import Urls
 
 _MOST_PAYLOAD = 6_291_556
+_TAIL = 4096
+"""Bytes of the log that an invocation answers (Lambda API reference, Invoke, ``LogType``)."""
 _SCOPE = re.compile(r"Credential=[^/]+/\d{8}/[a-z0-9-]*/([a-z0-9-]+)/aws4_request")
 _TOO_MANY = RefusedError(429, "TooManyRequestsException", "Rate Exceeded.")
 
@@ -106,7 +108,7 @@ class Cloud:
             if asked.get("InvocationType") == "DryRun":
                 return 204, {}, b""
             _ready(function, version)
-        invoked = self.environments.invoke(function, version, json.loads(asked.get("Payload") or b"null"))
+        invoked, lines = self.environments.invoke(function, version, json.loads(asked.get("Payload") or b"null"))
         with self.lock:
             if not invoked.failed and qualifier == version.number:
                 self.account.called.add(f"{function.name}:{version.number}")
@@ -114,7 +116,7 @@ class Cloud:
         if invoked.failed:
             headers["x-amz-function-error"] = "Unhandled"
         if asked.get("LogType") == "Tail":
-            headers["x-amz-log-result"] = base64.b64encode(b"").decode()
+            headers["x-amz-log-result"] = base64.b64encode("\n".join(lines).encode()[-_TAIL:]).decode()
         return 200, headers, json.dumps(invoked.document).encode()
 
     def through(self, function: Function, url: Url, event: Mapping[str, Any]) -> Invoked | None:
@@ -125,7 +127,7 @@ class Cloud:
                 _ready(function, version)
             except RefusedError:
                 return None
-        return self.environments.invoke(function, version, event)
+        return self.environments.invoke(function, version, event)[0]
 
     def operation(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> tuple[str, str, Any]:
         """Which service is asked for what; the last is for Lambda's own use."""

@@ -53,8 +53,8 @@ class Environments:
         self._lock = threading.Lock()
         self._numbers = itertools.count()
 
-    def invoke(self, function: Function, version: Version, event: Any) -> Invoked:
-        """Invoke a version in an environment that is warm, or in a new one."""
+    def invoke(self, function: Function, version: Version, event: Any) -> tuple[Invoked, list[str]]:
+        """Invoke a version in an environment that is warm, or in a new one: what came of it, and what it logged."""
         key = (function.arn, version.number, version.revision)
         with self._lock:
             pool = self._pools.setdefault(key, _Pool())
@@ -67,14 +67,16 @@ class Environments:
             except BaseException:
                 environment.closing.close()
                 raise
-            self._tell(version, environment)
             broken = answer.failed and str(answer.document.get("errorType", "")).startswith("Runtime.")
+            if broken:
+                environment.closing.close()  # what it said last is in its log only then
+            lines = self._tell(version, environment)
             with self._lock:
                 if not broken and key in self._pools:
                     pool.idle.append(environment)
-                    return answer
+                    return answer, lines
             environment.closing.close()
-            return answer
+            return answer, lines
 
     def forget(self, function: Function, keep: Mapping[str, str]) -> None:
         """End what no version runs in any more; ``keep`` has each version's revision by number."""
@@ -123,16 +125,17 @@ class Environments:
         )
         return _Environment(running, closing, log, f"[{version.number}]{number:032x}")
 
-    def _tell(self, version: Version, environment: _Environment) -> None:
+    def _tell(self, version: Version, environment: _Environment) -> list[str]:
         with environment.log.open("rb") as file:
             file.seek(environment.read)
             text = file.read()
         whole, mark, _ = text.rpartition(b"\n")
         environment.read += len(whole) + len(mark)
         group = version.settings["LoggingConfig"]["LogGroup"]
-        for line in whole.decode("utf-8", "replace").splitlines():
-            if _OWN_LINES not in line:
-                self._logged(group, environment.stream, line)
+        lines = [line for line in whole.decode("utf-8", "replace").splitlines() if _OWN_LINES not in line]
+        for line in lines:
+            self._logged(group, environment.stream, line)
+        return lines
 
 
 _OWN_LINES = " (rapid) "

@@ -60,6 +60,7 @@ def selected(asked: Mapping[str, Any]) -> Response:
     there = []
     for name, parameter in found.items():
         said = parameter.response_object(bool(asked.get("WithDecryption")), REGION)
+        said["LastModifiedDate"] = said["LastModifiedDate"].timestamp()
         _, mark, selector = name.partition(":")
         there.append({**said, "Selector": f":{selector}"} if mark else said)
     document = {"Parameters": there, "InvalidParameters": [name for name in asked["Names"] if name not in found]}
