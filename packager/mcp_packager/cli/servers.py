@@ -64,10 +64,12 @@ def _http(url: str, name: str, token_env: str | None) -> HttpServer:
     return HttpServer(name, url, token)
 
 
-def _deployed(
-    common: Common, name: str, token_env: str | None, progress: Progress
-) -> tuple[HttpServer, tuple[str, ...]]:
-    """The deployed server. Where it asks for a key, a variable that holds one is referred to."""
+def _deployed(common: Common, name: str, token_env: str | None, progress: Progress) -> tuple[Server, tuple[str, ...]]:
+    """The deployed server. Where it asks for a key, a variable that holds one is referred to.
+
+    Where it asks for signed requests, which no client makes, the client starts what signs them.
+    """
+    from mcp_packager.client_config import StdioServer
     from mcp_packager.pipeline.operate import endpoint
 
     place = endpoint(common.request(progress))
@@ -75,6 +77,10 @@ def _deployed(
     if not isinstance(url, str):
         raise UserError(Problem("this deployment has no URL", "use --stdio, or deploy it to a target that has one"))
     match place.get("auth"), token_env:
+        case "iam", _ if place.get("command"):
+            _, *words = place["command"]
+            note = "requests are signed with the AWS credentials of the environment that the client starts in"
+            return StdioServer(name, (*_uvx(), *words)), (note,)
         case "bearer", None:
             variable = f"{re.sub('[^A-Z0-9]', '_', name.upper())}_KEY"
             return _http(url, name, variable), ("the server asks for one of its keys",)

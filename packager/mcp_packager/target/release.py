@@ -50,6 +50,8 @@ class Via(StrEnum):
 class Endpoint:
     """How a client reaches a server: a URL, or a command that speaks stdio.
 
+    Beside a URL that asks for signed requests, the command is what signs them, for clients that do not.
+
     ``headers`` go with every request of ours (a Host for a private address); they hold no secret. ``via`` is for the
     moment alone: what is recorded is how clients reach it. So is ``settles``: seconds that what stands in front of the
     server may take to notice a switch, and until then may answer for it or lead to what served before.

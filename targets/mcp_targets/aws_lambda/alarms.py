@@ -40,7 +40,10 @@ class Alarms:
         for one in found:
             if is_ours(self._tags(one), self._identity):
                 fields = {name: one.get(name) for name in _OWNED}
-                yield Observed(ALARM, one["AlarmName"], {**fields, "Dimensions": list(one.get("Dimensions", []))})
+                # AWS tells every number of this kind with a point in it; 1.0 is the 1 that was asked for.
+                bound = fields["Threshold"]
+                whole = int(bound) if isinstance(bound, float) and bound.is_integer() else bound
+                yield Observed(ALARM, one["AlarmName"], {**fields, "Threshold": whole})
 
     def put(self, resource: Resource) -> Mapping[str, Value]:
         """Make an alarm, or set it right."""

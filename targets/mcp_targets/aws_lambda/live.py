@@ -13,7 +13,14 @@ from mcp_targets._aws.session import Aws
 from mcp_targets.aws_lambda.canary import Canary
 from mcp_targets.aws_lambda.functions import GONE, OUTDATED, Functions, Look, changed_meanwhile
 from mcp_targets.aws_lambda.parameters import Parameters
-from mcp_targets.aws_lambda.reading import STATEMENT, fields_of, observed_permission, places_of, version_name
+from mcp_targets.aws_lambda.reading import (
+    STATEMENT,
+    fields_of,
+    observed_permission,
+    places_of,
+    settings_of,
+    version_name,
+)
 from mcp_targets.aws_lambda.render import ALIAS, LIVE, PERMISSION, PROVISIONED, READS, RESERVED, URL
 from mcp_targets.aws_lambda.waiting import UPDATE_SECONDS, Waiting
 
@@ -129,7 +136,8 @@ class Live:
             raise changed_meanwhile(f"the alias {LIVE} of {self._name}", None)
         before = str(look.alias["FunctionVersion"])
         alias = look.alias
-        if self._canary is not None and there == before and int(before) < int(number):
+        is_new = there == before and int(before) < int(number)
+        if self._canary is not None and is_new and _can_share(look.version(before), look.version(number)):
             alias = self._canary.walk(alias, number, self._move)
         self._move(alias, number, {})
         return fields
@@ -281,3 +289,11 @@ class Live:
     @property
     def _client(self) -> Any:
         return self._aws.client("lambda")
+
+
+def _can_share(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> bool:
+    """Whether an alias may lead to both (Lambda developer guide, "Implement Lambda canary deployments")."""
+    if one is None or other is None:
+        return False
+    mine, theirs = (settings_of(each) for each in (one, other))
+    return all(mine[name] == theirs[name] for name in ("Role", "DeadLetterConfig"))

@@ -21,6 +21,7 @@ from mcp_targets.aws_lambda.settings import LONGEST
 SCHEME: Final = "lambda"
 """Of addresses that nobody but us knows: ``lambda://FUNCTION/QUALIFIER/PATH``, with the path of the server."""
 
+_SIGNER: Final = "mcp-proxy-for-aws@1.7.0"
 _HEALTH: Final = "/healthz"
 _SPARE: Final = 10
 _LAST_LINES: Final = 12
@@ -65,6 +66,14 @@ def invoked(aws: Aws, endpoint: Endpoint, function: str, qualifier: str, path: s
     with listening(answer) as base:
         auth = Auth.NONE if endpoint.auth is Auth.IAM else endpoint.auth
         yield replace(endpoint, url=f"{base}{path}", auth=auth, via=Via.INVOKE, settles=0.0)
+
+
+def signer(url: str, region: str) -> tuple[str, ...]:
+    """What speaks stdio to a client and signs its requests to the URL.
+
+    Its version is named: where it is resolved beside a newer MCP library, an old one is found that does not start.
+    """
+    return ("uvx", _SIGNER, url, "--service", "lambda", "--region", region)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ _AS_NEEDED: Final = maps("Lambda starts environments as they are needed; concurr
 SUPPORT: Final[Mapping[str, Support]] = {
     "env": HONOURS,
     "secrets.description": HONOURS,
-    "secrets.from": maps("aws-sm: and aws-ssm: are read at start; env: and file: are kept in Secrets Manager"),
+    "secrets.from": maps("aws-sm: and aws-ssm: are read at start; env: and file: are kept in Parameter Store"),
     "secrets.as": maps("a file is written to /tmp"),
     "secrets.required": HONOURS,
     "services.image": _NO_SERVICES,

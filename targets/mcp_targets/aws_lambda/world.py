@@ -41,7 +41,7 @@ from mcp_targets.aws_lambda.logs import Logs
 from mcp_targets.aws_lambda.options import Options
 from mcp_targets.aws_lambda.parameters import Parameters
 from mcp_targets.aws_lambda.place import where
-from mcp_targets.aws_lambda.reaching import SCHEME, address, invoked, signed
+from mcp_targets.aws_lambda.reaching import SCHEME, address, invoked, signed, signer
 from mcp_targets.aws_lambda.records import ParameterLock, ParameterRecords
 from mcp_targets.aws_lambda.render import (
     ALIAS,
@@ -248,7 +248,9 @@ class LambdaWorld:
                 if opened is None or function is None:
                     return None
                 path, auth = _asked(function.fields["config"])
-                return Endpoint(url=f"{opened.fields['url'].rstrip('/')}{path}", auth=auth, settles=SETTLES)
+                url = f"{opened.fields['url'].rstrip('/')}{path}"
+                command = signer(url, self._aws.region) if auth is Auth.IAM else ()
+                return Endpoint(url=url, command=command, auth=auth, settles=SETTLES)
             case Phase.PREPARE | Phase.RETIRE:
                 return None
 

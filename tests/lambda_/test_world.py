@@ -1,0 +1,327 @@
+"""The account as a world, against the fake: what is kept in it, what a canary does, who is not written over.
+
+Nothing is invoked here; that is the shared suite's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mcp_packager import engine
+from mcp_packager.errors import PackError, UserError
+from mcp_packager.manifest import Manifest, load
+from mcp_packager.target import (
+    Action,
+    Artifact,
+    DesiredInput,
+    Endpoint,
+    Holder,
+    Intent,
+    Key,
+    Outcome,
+    Phase,
+    RecordTakenError,
+    Release,
+    Step,
+    Verification,
+    WorldInput,
+    base_config,
+    identity_of,
+)
+from mcp_targets.aws_lambda import target
+from mcp_targets.aws_lambda.options import Options
+from mcp_targets.aws_lambda.render import ALIAS, FUNCTION, LIVE, URL, VERSION, alarm_names
+from mcp_targets.aws_lambda.settings import CONFIG
+from mcp_targets.aws_lambda.world import LambdaWorld
+from tests.lambda_.fake import ACCOUNT, REGION, Cloud, running
+
+SECRET = "[secrets.TOKEN]\n"
+CANARY = 'strategy = "canary"\n[target.lambda.canary]\nsteps = [10, 50]\nhold = "1ms"\n'
+
+
+@pytest.fixture
+def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    folder = tmp_path / "aws"
+    folder.mkdir()
+    with running(folder) as made:
+        for name, value in made.environ.items():
+            monkeypatch.setenv(name, value)
+        yield made
+
+
+@dataclass
+class Deployer:
+    """Deploys a tool whose zip says a word; verification is a function of the test's."""
+
+    folder: Path
+    verify: Callable[[Endpoint, Intent], Verification] = lambda *_: Verification(("looked at",))
+
+    def manifest(self, options: str = "", more: str = "") -> Manifest:
+        text = (
+            '[tool]\nname = "notes"\nversion = "1.2.3"\nentrypoint = "notes"\n'
+            f'{more}[target.lambda]\nregion = "{REGION}"\naccount = "{ACCOUNT}"\n{options}'
+        )
+        (self.folder / "mcp-tool.toml").write_text(text)
+        return load(self.folder, options={"lambda": Options})
+
+    def built(self, word: str) -> Artifact:
+        made = io.BytesIO()
+        with zipfile.ZipFile(made, "w") as archive:
+            archive.writestr(zipfile.ZipInfo("mcp_handler.py"), f"SAYS = {word!r}\n")
+        output = self.folder / "dist" / "lambda"
+        output.mkdir(parents=True, exist_ok=True)
+        (output / "function.zip").write_bytes(made.getvalue())
+        digest = hashlib.sha256(made.getvalue()).hexdigest()
+        facts = {"architecture": "arm64", "runtime": "python3.13"}
+        return Artifact(
+            "lambda", "zip", "notes", "1.2.3", f"sha256:{digest}", len(made.getvalue()), "c" * 64, facts=facts
+        )
+
+    def intent(self, manifest: Manifest, word: str) -> Intent:
+        options, artifact = manifest.targets["lambda"], self.built(word)
+        config = base_config(manifest, "lambda", target.exposure(manifest, options))
+        made = target.desired(DesiredInput(manifest, options, identity_of(manifest), artifact, config))
+        return Intent(identity_of(manifest), "lambda", artifact, config, {"hash": "c" * 64}, made)
+
+    def world(self, manifest: Manifest, **environ: str) -> LambdaWorld:
+        options = manifest.targets["lambda"]
+        return target.world(WorldInput(identity_of(manifest), options, manifest, environ=environ))
+
+    def deploy(self, manifest: Manifest, word: str = "one", **environ: str) -> engine.Deployed:
+        return engine.deploy(self.intent(manifest, word), self.world(manifest, **environ), verify=self.verify)
+
+
+@pytest.fixture
+def deployer(tmp_path: Path) -> Deployer:
+    folder = tmp_path / "tool"
+    folder.mkdir()
+    return Deployer(folder)
+
+
+def function(cloud: Cloud) -> Any:
+    (found,) = cloud.account.functions.values()
+    return found
+
+
+def test_a_deploy_is_whole_again_is_nothing_and_a_destroy_leaves_nothing(cloud: Cloud, deployer: Deployer) -> None:
+    manifest = deployer.manifest()
+    first = deployer.deploy(manifest)
+    world = deployer.world(manifest)
+    endpoint = world.endpoint(Phase.SWITCH, world.observe())
+    assert endpoint is not None
+    assert endpoint.as_json() == first.release.endpoint.as_json()
+    assert not engine.plan(deployer.intent(manifest, "one"), deployer.world(manifest)).due
+    calls = len(cloud.faults.asked)
+    assert not deployer.deploy(manifest).changed
+    assert cloud.faults.writes(calls) == []
+    engine.destroy(deployer.world(manifest))
+    assert cloud.left() == []
+
+
+def test_nothing_is_sent_again_to_go_back(cloud: Cloud, deployer: Deployer) -> None:
+    manifest = deployer.manifest()
+    deployer.deploy(manifest, "one")
+    deployer.deploy(manifest, "two")
+    calls = len(cloud.faults.asked)
+    back = engine.rollback(deployer.world(manifest), verify=deployer.verify)
+    assert back.release.rollback_of == 1
+    made = [one for one in cloud.faults.writes(calls) if one.startswith("lambda")]
+    assert made == ["lambda UpdateAlias"]
+    assert function(cloud).aliases[LIVE].number == "1"
+
+
+def test_a_failure_leaves_the_alias_and_takes_the_version_away(cloud: Cloud, deployer: Deployer) -> None:
+    manifest = deployer.manifest()
+    deployer.deploy(manifest, "one")
+
+    def refuse(endpoint: Endpoint, intent: Intent) -> Verification:
+        raise UserError(())
+
+    deployer.verify = refuse
+    with pytest.raises(PackError):
+        deployer.deploy(manifest, "two")
+    assert function(cloud).aliases[LIVE].number == "1"
+    assert list(function(cloud).versions) == ["1"]
+    assert not engine.drift(deployer.world(manifest)).drifted
+
+
+def test_who_moved_the_alias_meanwhile_is_not_written_over(cloud: Cloud, deployer: Deployer) -> None:
+    manifest = deployer.manifest()
+    deployer.deploy(manifest, "one")
+    deployer.deploy(manifest, "two")
+    world = deployer.world(manifest)
+    observed = world.observe()
+    intent = deployer.intent(manifest, "one")
+    (alias,) = [one for one in intent.resources if one.kind == ALIAS]
+    wanted = replace(alias, fields={**alias.fields, "FunctionVersion": "1"})
+    aws = cloud.client("lambda")
+    aws.publish_version(FunctionName=function(cloud).name)
+    cloud.account.functions[function(cloud).name].aliases[LIVE].number = "1"
+    cloud.account.functions[function(cloud).name].aliases[LIVE].weights = {"2": 0.5}
+    with pytest.raises(PackError, match="changed by somebody else"):
+        world.apply(Step(Action.UPDATE, alias.key, wanted, observed[Key(ALIAS, LIVE)]))
+
+
+def test_a_secret_that_is_pushed_is_another_version_and_a_failed_push_is_undone(
+    cloud: Cloud, deployer: Deployer
+) -> None:
+    manifest = deployer.manifest(more=SECRET)
+    deployer.deploy(manifest, TOKEN="old")
+    key = Key("secret", "TOKEN")
+    intent = deployer.intent(manifest, "one")
+    anew = frozenset({key})
+    world = deployer.world(manifest, TOKEN="new")
+    engine.deploy(intent, world, verify=deployer.verify, anew=anew)
+    assert function(cloud).aliases[LIVE].number == "2"
+    assert not engine.drift(world).drifted
+
+    def refuse(endpoint: Endpoint, _: Intent) -> Verification:
+        if not refused:
+            refused.append(str(endpoint.url))
+            return Verification()  # the candidate is well; what clients get is not
+        if len(refused) == 1:
+            refused.append(str(endpoint.url))
+            raise UserError(())
+        return Verification()
+
+    refused: list[str] = []
+    with pytest.raises(PackError):
+        engine.deploy(intent, deployer.world(manifest, TOKEN="bad"), verify=refuse, anew=anew)
+    assert function(cloud).aliases[LIVE].number == "2"
+    assert world.observe()[key].fields["parameter"].endswith("/secrets/TOKEN:2")
+    assert not engine.drift(world).drifted
+    store = cloud.client("ssm")
+    name = "/mcp-pack/notes/notes/default/secrets/TOKEN"
+    assert store.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"] == "new"
+    variables = function(cloud).versions["2"].settings["Environment"]["Variables"]
+    assert list(variables) == [CONFIG]
+    assert "new" not in str(variables)
+
+
+def test_a_canary_goes_by_steps_and_back_when_an_alarm_fires(cloud: Cloud, deployer: Deployer) -> None:
+    manifest = deployer.manifest(CANARY)
+    deployer.deploy(manifest, "one")
+    calls = len(cloud.faults.asked)
+    deployer.deploy(manifest, "two")
+    assert cloud.faults.writes(calls).count("lambda UpdateAlias") == 3
+    alias = function(cloud).aliases[LIVE]
+    assert (alias.number, alias.weights) == ("2", {})
+    watch = cloud.client("cloudwatch")
+    for name in alarm_names(function(cloud).name):
+        watch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="a test says so")
+    with pytest.raises(PackError, match="is firing already"):
+        deployer.deploy(manifest, "three")
+    alias = function(cloud).aliases[LIVE]
+    assert (alias.number, alias.weights) == ("2", {})
+    # Going back is one call, whatever the alarms say.
+    calls = len(cloud.faults.asked)
+    engine.rollback(deployer.world(manifest), verify=deployer.verify)
+    assert cloud.faults.writes(calls).count("lambda UpdateAlias") == 1
+
+
+def test_an_alarm_that_fires_on_the_way_takes_the_share_away(
+    cloud: Cloud, deployer: Deployer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mcp_targets.aws_lambda.canary import Canary
+
+    manifest = deployer.manifest(CANARY)
+    deployer.deploy(manifest, "one")
+    shares: list[dict[str, float]] = []
+    looked = Canary._firing
+
+    def firing(self: Canary) -> list[str]:
+        alias = function(cloud).aliases[LIVE]
+        shares.append(dict(alias.weights))
+        if alias.weights.get("2") == 0.5:
+            name, _ = alarm_names(function(cloud).name)
+            cloud.client("cloudwatch").set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="calls fail")
+        return looked(self)
+
+    monkeypatch.setattr(Canary, "_firing", firing)
+    with pytest.raises(PackError, match="fired while version 2 had 50% of the calls"):
+        deployer.deploy(manifest, "two")
+    alias = function(cloud).aliases[LIVE]
+    assert (alias.number, alias.weights) == ("1", {})
+    assert {"2": 0.1} in shares
+    assert not engine.drift(deployer.world(manifest)).drifted
+
+
+def test_a_release_larger_than_a_parameter_is_split_and_its_number_is_taken_once(
+    cloud: Cloud, deployer: Deployer
+) -> None:
+    manifest = deployer.manifest()
+    records, intent = deployer.world(manifest).records, deployer.intent(manifest, "one")
+    long = {"hash": "c" * 64, "tools": [hashlib.sha256(bytes([n % 256, n // 256])).hexdigest() for n in range(400)]}
+    release = Release(
+        1, replace(intent, contract=long), Endpoint(url="http://127.0.0.1/mcp"), "me", "2026-11-21T00:00:00Z"
+    )
+    records.add(release)
+    records.add(release)  # an answer that was lost
+    (read,) = records.listing()
+    assert read.as_json() == release.as_json()
+    assert sum("/parts/1/" in one for one in cloud.left()) > 2
+    with pytest.raises(RecordTakenError):
+        records.add(replace(release, outcome=Outcome.FAILED))
+    assert [one.outcome for one in records.listing()] == [Outcome.DEPLOYED]
+    records.remove(1)
+    assert cloud.left() == []
+
+
+def test_of_two_who_take_the_lock_one_gets_it(cloud: Cloud, deployer: Deployer) -> None:
+    manifest = deployer.manifest()
+    mine, theirs = deployer.world(manifest).lock, deployer.world(manifest).lock
+    holder = Holder("me", "deploy", "aa", 0.0, 4e9)
+    other = replace(holder, who="you", token="bb")
+    assert mine.swap(None, holder)
+    assert not theirs.swap(None, other)
+    assert theirs.read() == holder
+    later = replace(holder, expires=5e9)
+    assert mine.swap(holder, later)
+    assert not mine.swap(holder, None)
+    assert mine.swap(later, None)
+    assert mine.read() is None
+    assert cloud.left() == []
+
+
+def test_what_is_there_under_our_name_and_is_not_ours_is_left_alone(cloud: Cloud, deployer: Deployer) -> None:
+    manifest = deployer.manifest()
+    group = next(one for one in deployer.intent(manifest, "one").resources if one.kind == "log-group")
+    cloud.client("logs").create_log_group(logGroupName=group.name)
+    with pytest.raises(PackError, match="not this deployment's"):
+        deployer.deploy(manifest)
+    assert cloud.left() != []
+    assert [one for one in cloud.left() if not one.startswith(("log group", "parameter"))] == []
+
+
+def test_a_zip_that_needs_a_bucket_says_so_before_anything_is_sent(cloud: Cloud, deployer: Deployer) -> None:
+    manifest = deployer.manifest()
+    artifact = deployer.built("one")
+    artifact = replace(artifact, facts={**artifact.facts, "through_s3": True})
+    options = manifest.targets["lambda"]
+    config = base_config(manifest, "lambda", target.exposure(manifest, options))
+    with pytest.raises(UserError, match="larger than 50 MB"):
+        target.desired(DesiredInput(manifest, options, identity_of(manifest), artifact, config))
+    assert cloud.faults.asked == []
+
+
+def test_a_url_that_aws_guards_comes_with_what_signs(cloud: Cloud, deployer: Deployer) -> None:
+    manifest = deployer.manifest()
+    deployer.deploy(manifest)
+    world = deployer.world(manifest)
+    observed = world.observe()
+    endpoint = world.endpoint(Phase.SWITCH, observed)
+    assert endpoint is not None
+    assert endpoint.url == f"{observed[Key(URL, LIVE)].fields['url']}mcp"
+    assert endpoint.command[:3] == ("uvx", "mcp-proxy-for-aws@1.7.0", endpoint.url)
+    candidate = world.endpoint(Phase.CANDIDATE, observed)
+    assert candidate is not None
+    assert candidate.url == f"lambda://{function(cloud).name}/1/mcp"
+    assert {key.kind for key in observed} >= {FUNCTION, VERSION, ALIAS, URL}
