@@ -24,6 +24,7 @@ from mcp_packager.target import (
 )
 from mcp_targets._aws import documents, iam
 from mcp_targets.aws_lambda import image
+from mcp_targets.aws_lambda.code import no_bucket
 from mcp_targets.aws_lambda.options import Options
 from mcp_targets.aws_lambda.package import HANDLER, WRAPPER
 from mcp_targets.aws_lambda.place import Where, function_name, log_group_name, parameters, where
@@ -74,6 +75,8 @@ def resources(request: DesiredInput, options: Options) -> tuple[Resource, ...]:
     secrets = secret_resources(manifest, names=kept(manifest))
     keys = key_resources(request.config)
     shipped = _shipped(request, options)
+    if request.artifact.facts.get("through_s3") and options.bucket is None:
+        raise no_bucket()
     fields = _function(request, options, role, group)
     needs = (policy.key, *(one.key for one in (*shipped, *secrets, *keys)))
     function = Resource(FUNCTION, function_name(identity), fields, needs, phase=Phase.CANDIDATE)
