@@ -75,6 +75,7 @@ from mcp_packager.target.resources import (
     owned,
 )
 from mcp_packager.target.schema import check_schema
+from mcp_packager.target.sources import Sources, as_shown, without_value
 from mcp_packager.target.values import Generated, Key, Ref, Unknown, Value, canonical, decode, digest, encode
 from mcp_packager.target.verification import Verification, Verify
 from mcp_packager.target.world import (
@@ -155,6 +156,7 @@ __all__ = [
     "Resource",
     "Scope",
     "Signing",
+    "Sources",
     "State",
     "Status",
     "Step",
@@ -172,6 +174,7 @@ __all__ = [
     "Via",
     "World",
     "WorldInput",
+    "as_shown",
     "auth_mode",
     "auth_problems",
     "auth_warning",
@@ -200,5 +203,6 @@ __all__ = [
     "with_secrets",
     "with_serve",
     "with_services",
+    "without_value",
     "write_artifact",
 ]

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from mcp_packager.errors import Place, Problem, UserError, WorldError
-from mcp_packager.target import Key, Observed, Resource, Value
+from mcp_packager.errors import Problem, UserError
+from mcp_packager.target import Key, Observed, Resource, Sources, Value, as_shown, without_value
 from mcp_targets._kube.kinds import KEY, SECRET, SECRETS
 from mcp_targets._kube.mounts import OBJECT
 from mcp_targets._kube.names import MANAGER, Names
@@ -45,9 +45,7 @@ class Kept:
     ) -> None:
         self._objects = objects
         self._names = names
-        self._environ = environ
-        self._project = project or Path()
-        self._elsewhere = elsewhere
+        self._sources = Sources(environ, project or Path(), elsewhere)
         self.read_values: list[str] = []
         """Values that were read for this deploy: nothing that is shown may hold them."""
 
@@ -67,7 +65,7 @@ class Kept:
             return self._changed(back, resource)
         value = self._value(resource.fields["source"])
         if value is None and resource.fields["required"]:
-            raise _missing(resource.name, resource.fields["source"])
+            raise without_value(resource.name, resource.fields["source"])
         version = randomness.token_hex(4) if not isinstance(wanted, str) else wanted
         place = 1 + max((_place(found) for found in versions), default=0)
         notes = {**_notes(resource, version), _PLACE: str(place)}
@@ -99,7 +97,7 @@ class Kept:
         text = (versions[-1].get("data") or {}).get(VALUE) if versions else None
         found = None if text is None else base64.b64decode(text)
         if found:
-            self.read_values.append(found.decode("utf-8", "replace").strip())
+            self.read_values.append(as_shown(found))
         return found
 
     def _versions(self, key: Key) -> list[Any]:
@@ -132,22 +130,10 @@ class Kept:
         return {**resource.fields, "version": version, OBJECT: name}
 
     def _value(self, source: str) -> bytes | None:
-        scheme, _, rest = source.partition(":")
-        match scheme:
-            case "env":
-                value = self._environ.get(rest, "").encode()
-            case "file":
-                try:
-                    value = (self._project / Path(rest).expanduser()).read_bytes()
-                except OSError:
-                    value = b""
-            case _ if self._elsewhere is not None:
-                value = self._elsewhere(scheme, rest) or b""
-            case _:
-                raise WorldError(Problem(f"a secret cannot be read from {source} here", "use env:, file: or k8s:"))
+        value = self._sources.read(source)
         if len(value) > _LARGEST:
             raise UserError(Problem(f"what {source} holds is longer than a Secret may be", "keep it under 1 MiB"))
-        self.read_values.append(value.decode("utf-8", "replace").strip())
+        self.read_values.append(as_shown(value))
         return value or None
 
 
@@ -184,21 +170,3 @@ def _note(there: Mapping[str, Any], name: str) -> str:
 def _place(there: Mapping[str, Any]) -> int:
     text = _note(there, "place")
     return int(text) if text.isdigit() else 0
-
-
-def _missing(name: str, source: str) -> UserError:
-    scheme, _, rest = source.partition(":")
-    match scheme:
-        case "env":
-            what, fix = f"environment variable {rest}", f"export {rest}=…"
-        case "file":
-            what, fix = f"file {rest}", f"create the file {rest}"
-        case _:
-            what, fix = source, f"put a value into {source}, in the account and region that is deployed to"
-    return UserError(
-        Problem(
-            f"the secret {name} has no value: {what} is not there, or is empty",
-            fix,
-            Place(key=f"secrets.{name}"),
-        )
-    )

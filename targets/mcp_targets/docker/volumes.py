@@ -14,8 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from mcp_packager.errors import Place, Problem, UserError, WorldError
-from mcp_packager.target import Key, Observed, Resource, Scope, Value, digest
+from mcp_packager.target import Key, Observed, Resource, Scope, Sources, Value, as_shown, digest, without_value
 from mcp_targets.docker.daemon import Daemon, speaking
 from mcp_targets.docker.names import SCOPE, Names, fields_of, key_of
 from mcp_targets.docker.render import VALUE
@@ -34,8 +33,7 @@ class Volumes:
     def __init__(self, daemon: Daemon, names: Names, environ: Mapping[str, str], project: Path | None) -> None:
         self._daemon = daemon
         self._names = names
-        self._environ = environ
-        self._project = project or Path()
+        self._sources = Sources(environ, project or Path())
         self.read_values: list[str] = []
         """Values that were read for this deploy: nothing that is shown may hold them."""
 
@@ -105,7 +103,7 @@ class Volumes:
         source = resource.fields["source"]
         value = self._value(source)
         if value is None and resource.fields["required"]:
-            raise _missing(resource.name, source)
+            raise without_value(resource.name, source)
         for earlier in versions[: max(0, len(versions) - _KEPT + 1)]:
             self._drop(earlier["Name"])
         serial = 1 + max((fields_of(found["Labels"]).get(_SERIAL, 0) for found in versions), default=0)
@@ -124,7 +122,7 @@ class Volumes:
         """What a secret's or a key's volume holds. Read only in apply and for the probe."""
         found = self._daemon.read(volume, VALUE)
         if found:
-            self.read_values.append(found.decode("utf-8", "replace").strip())
+            self.read_values.append(as_shown(found))
         return found
 
     def _listing(self) -> list[Any]:
@@ -162,18 +160,8 @@ class Volumes:
                     raise
 
     def _value(self, source: str) -> bytes | None:
-        scheme, _, rest = source.partition(":")
-        match scheme:
-            case "env":
-                value = self._environ.get(rest, "").encode()
-            case "file":
-                try:
-                    value = (self._project / Path(rest).expanduser()).read_bytes()
-                except OSError:
-                    value = b""
-            case _:
-                raise WorldError(Problem(f"the target docker cannot read {source}", "use env: or file:"))
-        self.read_values.append(value.decode("utf-8", "replace").strip())
+        value = self._sources.read(source)
+        self.read_values.append(as_shown(value))
         return value or None
 
 
@@ -191,15 +179,3 @@ def config_held(observed: Mapping[str, Value], desired: Mapping[str, Value]) -> 
     """A config compared by its document's hash: a document with Refs inside is the same one spelled out."""
     same = digest(observed.get("document")) == digest(desired["document"])
     return {"document": desired["document"]} if same else {"document": observed.get("document")}
-
-
-def _missing(name: str, source: str) -> UserError:
-    scheme, _, rest = source.partition(":")
-    what = f"environment variable {rest}" if scheme == "env" else f"file {rest}"
-    return UserError(
-        Problem(
-            f"the secret {name} has no value: {what} is not there, or is empty",
-            f"export {rest}=…" if scheme == "env" else f"create the file {rest}",
-            Place(key=f"secrets.{name}"),
-        )
-    )

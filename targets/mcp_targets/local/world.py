@@ -25,11 +25,14 @@ from mcp_packager.target import (
     Observed,
     Phase,
     Resource,
+    Sources,
     Status,
     Step,
     Value,
     WorldInput,
+    as_shown,
     digest,
+    without_value,
 )
 from mcp_targets.local.daemon import Daemon
 from mcp_targets.local.keys import PROBE, key_fields, make_key, read_key
@@ -194,7 +197,7 @@ class LocalWorld:
             return self._point(resource, wanted)  # a push that failed is undone
         value = self._read(source)
         if value is None and resource.fields["required"]:
-            raise _missing(resource.name, source)
+            raise without_value(resource.name, source)
         version = secrets.token_hex(8)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         # The server that still runs reads the version before this one, should it have to start again.
@@ -223,19 +226,9 @@ class LocalWorld:
         return fields
 
     def _read(self, source: str) -> bytes | None:
-        scheme, _, rest = source.partition(":")
-        match scheme:
-            case "env":
-                value = self._request.environ.get(rest, "").encode()
-            case "file":
-                project = self._request.manifest.project if self._request.manifest else Path()
-                try:
-                    value = (project / Path(rest).expanduser()).read_bytes()
-                except OSError:
-                    value = b""
-            case _:
-                raise _unknown(source)
-        self._values.append(value.decode("utf-8", "replace").strip())
+        project = self._request.manifest.project if self._request.manifest else Path()
+        value = Sources(self._request.environ, project).read(source)
+        self._values.append(as_shown(value))
         return value or None
 
     def _server(self, resource: Resource) -> Mapping[str, Value]:
@@ -326,18 +319,6 @@ def _free_port(host: str) -> int:
         raise WorldError(Problem(f"no port on {host} is free: {error.strerror}", "set [target.local] port")) from error
     with made:
         return port_of(made)
-
-
-def _missing(name: str, source: str) -> UserError:
-    scheme, _, rest = source.partition(":")
-    what = f"environment variable {rest}" if scheme == "env" else f"file {rest}"
-    return UserError(
-        Problem(
-            f"the secret {name} has no value: {what} is not there, or is empty",
-            f"export {rest}=…" if scheme == "env" else f"create the file {rest}",
-            Place(key=f"secrets.{name}"),
-        )
-    )
 
 
 def _unknown(kind: str) -> WorldError:
