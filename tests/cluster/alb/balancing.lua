@@ -79,14 +79,20 @@ local function route()
     local targets = group and one.targets[group.name]
     if not targets or #targets == 0 then return answer(503, "no target can take it\n") end
     local turn = kept:incr("turn " .. group.name, 1, 0)
-    local peer = targets[turn % #targets + 1]
     local silence = rule.silence > 0 and rule.silence or one.idle
-    ngx.ctx.peer = {address = peer.address, port = peer.port, silence = silence}
+    ngx.ctx.going = {targets = targets, turn = turn, silence = silence}
 end
 
 local function peer()
-    local to = ngx.ctx.peer
-    balancer.set_timeouts(10, to.silence, to.silence)
+    local going = ngx.ctx.going
+    -- Whether there is a second try is said by proxy_next_upstream; nginx makes none of a POST that was sent.
+    if not going.tried then
+        assert(balancer.set_more_tries(2))
+        going.tried = 0
+    end
+    local to = going.targets[(going.turn + going.tried) % #going.targets + 1]
+    going.tried = going.tried + 1
+    balancer.set_timeouts(10, going.silence, going.silence)
     assert(balancer.set_current_peer(to.address, to.port))
 end
 

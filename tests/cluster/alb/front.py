@@ -70,7 +70,6 @@ _SERVER = """\
       access_by_lua_block {{ require("balancing").route() }}
       proxy_pass http://of_{name};
       proxy_http_version 1.1;
-      proxy_next_upstream off;
       proxy_buffering off;
       proxy_request_buffering off;
       proxy_set_header Connection "";
@@ -81,9 +80,11 @@ _SERVER = """\
     }}
   }}
 """
-_BALANCED = """proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+_BALANCED = """proxy_next_upstream off;
+      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
       proxy_set_header X-Amzn-Trace-Id "Root=1-$request_id";"""
-_PLAIN = """proxy_set_header X-Forwarded-For $remote_addr;
+_PLAIN = """proxy_next_upstream error timeout;
+      proxy_set_header X-Forwarded-For $remote_addr;
       proxy_set_header X-Forwarded-Host $http_host;
       proxy_set_header X-Real-IP $remote_addr;
       proxy_set_header X-Request-ID $request_id;"""
