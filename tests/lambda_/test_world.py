@@ -51,7 +51,7 @@ CANARY = 'strategy = "canary"\n[target.lambda.canary]\nsteps = [10, 50]\nhold = 
 def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     folder = tmp_path / "aws"
     folder.mkdir()
-    with running(folder) as made:
+    with running(folder, slow=0, shy=0) as made:
         for name, value in made.environ.items():
             monkeypatch.setenv(name, value)
         yield made

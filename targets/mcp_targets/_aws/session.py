@@ -25,20 +25,31 @@ class Wanted:
     place: Place = Place()
 
 
-def plain_client(service: str, region: str, *, read_seconds: int = _READ_SECONDS, attempts: int = _ATTEMPTS) -> Any:
-    """A boto3 client with this project's patience. Credentials are boto3's own matter (AWS_PROFILE and the like)."""
+def plain_client(
+    service: str,
+    region: str,
+    *,
+    session: Any = None,
+    read_seconds: int = _READ_SECONDS,
+    attempts: int = _ATTEMPTS,
+) -> Any:
+    """A boto3 client with this project's patience. Credentials are boto3's own matter (AWS_PROFILE and the like).
+
+    ``session`` is boto3's, for clients that are made one after the other: each new one reads its models anew.
+    """
     import boto3
     from botocore.config import Config
 
     retries = {"mode": "standard", "total_max_attempts": attempts}
     config = Config(connect_timeout=_CONNECT_SECONDS, read_timeout=read_seconds, retries=retries)
-    return boto3.session.Session().client(service, region_name=region, config=config)
+    made = boto3.session.Session() if session is None else session
+    return made.client(service, region_name=region, config=config)
 
 
 class Aws:
     """AWS for one deployment. Thread-safe. The first call of all asks whose the credentials are."""
 
-    def __init__(self, wanted: Wanted, client: Callable[[str, str], Any] = plain_client) -> None:
+    def __init__(self, wanted: Wanted, client: Callable[[str, str], Any] | None = None) -> None:
         self._wanted = wanted
         self._make = client
         self._clients: dict[str, Any] = {}
@@ -77,10 +88,8 @@ class Aws:
     @cached_property
     def credentials(self) -> Any:
         """The credentials at hand, as botocore has them: for what is signed by hand."""
-        import boto3
-
-        with speaking("find credentials"):
-            found = boto3.session.Session().get_credentials()
+        with self._lock, speaking("find credentials"):
+            found = self._session.get_credentials()
         if found is None:
             raise WorldError(Problem("AWS: there are no credentials", LOG_IN))
         return found
@@ -91,10 +100,20 @@ class Aws:
             _ = self.caller
             return self._client(service)
 
+    @cached_property
+    def _session(self) -> Any:
+        import boto3
+
+        return boto3.session.Session()
+
     def _client(self, service: str) -> Any:
         if service not in self._clients:
             with speaking(f"reach {service}"):
-                self._clients[service] = self._make(service, self.region)
+                self._clients[service] = (
+                    plain_client(service, self.region, session=self._session)
+                    if self._make is None
+                    else self._make(service, self.region)
+                )
         return self._clients[service]
 
 
