@@ -19,7 +19,14 @@ from tests.sampling import whole
 MINOR = "{}.{}".format(*sys.version_info)
 _NAMES = Path(__file__).with_name("names")
 
-_LONG = ("test_clients.py", "test_eks.py::TestEks", "test_handover.py", "test_scaling.py", "test_traffic.py")
+_LONG = (
+    "test_canary.py",
+    "test_clients.py",
+    "test_eks.py::TestEks",
+    "test_handover.py",
+    "test_scaling.py",
+    "test_traffic.py",
+)
 """What takes minutes each, and runs with the long matrices alone (``make test-all``)."""
 
 
