@@ -14,6 +14,7 @@ import pytest
 
 from mcp_packager.errors import PackError
 from mcp_packager.testing import Pack, Project, calling, greeting
+from mcp_targets.docker.names import KIND
 from tests.containers import bases
 from tests.containers.asking import daemon
 from tests.containers.conftest import MINOR
@@ -88,16 +89,27 @@ def test_two_deploy_at_once(deployed: tuple[Project, Pack]) -> None:
     assert greeting(pack.url()).endswith(f"{version}.")
 
 
+def images() -> set[str]:
+    """The images of all releases."""
+    return {found["Id"] for found in daemon().api.images(name="mcp-pack/hostile")}
+
+
 def test_a_prune_leaves_clients_and_the_releases(deployed: tuple[Project, Pack]) -> None:
-    """``docker system prune -af`` takes containers that do not run, and each image that nothing runs of."""
+    """``docker system prune -af`` takes containers that do not run, and each image that nothing runs of, unless told."""
     project, pack = deployed
     version = next_of(project)
     pack.deploy()
     last = next_of(project)
     pack.deploy()
     url, before = pack.url(), pack.run("history").document
+    kept = images()
+    assert len(kept) > 1
     with calling(url) as calls:
-        subprocess.run(["docker", "system", "prune", "-af"], check=True, capture_output=True)
+        prune = ["docker", "system", "prune", "-af"]
+        subprocess.run([*prune, "--filter", f"label!={KIND}"], check=True, capture_output=True)
+        assert images() == kept
+        subprocess.run(prune, check=True, capture_output=True)
+        assert len(images()) < len(kept)
         assert pack.run("history").document == before
         told = pack.run("rollback", "--yes", expect=(3,)).told
         assert "of that release is no longer at the daemon" in told

@@ -17,9 +17,9 @@ import pytest
 from mcp_packager.cli.main import run
 from mcp_packager.errors import UserError, WorldError
 from mcp_packager.image import attach, identity
-from mcp_packager.image.identity import Named, Signing, signing_commands, verifying_commands
+from mcp_packager.image.identity import Named, Signing, signing_commands, subjects_of, verifying_commands
 from mcp_packager.image.ingredients import Source
-from mcp_packager.image.shipping import subjects_of
+from mcp_packager.image.signing import IDENTITY
 from mcp_packager.image.verifying import verify
 from mcp_packager.store import Store
 from tests import real_parts
@@ -166,16 +166,16 @@ def test_who_signs_is_a_setting(tmp_path: Path) -> None:
     (tmp_path / "cosign").touch(mode=0o755)
     environ = {"PATH": str(tmp_path), "MY_TOKEN": "of-this-job"}
     assert identity.configured(environ) is None
-    ambient = identity.configured({**environ, identity.VARIABLE: "ambient"})
+    ambient = identity.configured({**environ, IDENTITY: "ambient"})
     assert ambient == Signing(str(tmp_path / "cosign"))
-    named = identity.configured({**environ, identity.VARIABLE: "env:MY_TOKEN"})
+    named = identity.configured({**environ, IDENTITY: "env:MY_TOKEN"})
     assert named == Signing(str(tmp_path / "cosign"), "of-this-job")
     assert "of-this-job" not in repr(named)
     for wrong in ("of-this-job", "env:NOT_SET"):
         with pytest.raises(UserError, match="names no token"):
-            identity.configured({**environ, identity.VARIABLE: wrong})
+            identity.configured({**environ, IDENTITY: wrong})
     with pytest.raises(UserError, match="need cosign"):
-        identity.configured({identity.VARIABLE: "ambient", "PATH": str(tmp_path / "none")})
+        identity.configured({IDENTITY: "ambient", "PATH": str(tmp_path / "none")})
 
 
 def test_an_identity_is_asked_for_whole() -> None:

@@ -8,6 +8,7 @@ makes stands beside the image as what a key made does.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -17,15 +18,19 @@ from typing import TYPE_CHECKING, Final
 
 from mcp_packager import process
 from mcp_packager.errors import Problem, UserError, WorldError
+from mcp_packager.image import provenance, sbom
+from mcp_packager.image.attaching import subjects
+from mcp_packager.image.signing import IDENTITY
 from mcp_packager.image.transport import on_loopback
 
 if TYPE_CHECKING:
+    from mcp_packager.image.documents import Image
+    from mcp_packager.image.ingredients import Ingredients
     from mcp_packager.image.reference import Reference
     from mcp_packager.store import Store
 
-VARIABLE: Final = "MCP_PACK_SIGNING_IDENTITY"
 AMBIENT: Final = "ambient"
-"""The value of it that leaves it to cosign to find a token, as it does on GitHub, GitLab and Google Cloud."""
+"""The value of that variable that leaves it to cosign to find a token, as it does in many CI systems."""
 TYPES: Final = ("cyclonedx", "slsaprovenance1")
 """What cosign calls the bill and the provenance."""
 
@@ -73,16 +78,31 @@ def configured(environ: Mapping[str, str] = os.environ) -> Signing | None:
     Raises:
         UserError: it names nothing of this kind, or cosign is not there.
     """
-    wanted = environ.get(VARIABLE, "")
+    wanted = environ.get(IDENTITY, "")
     if not wanted:
         return None
     if wanted == AMBIENT:
         return Signing(_program(environ))
     name = wanted.removeprefix("env:")
     if name == wanted or not environ.get(name):
-        fix = f"set {VARIABLE} to {AMBIENT}, where cosign finds a token, or to env:NAME of a variable that holds one"
-        raise UserError(Problem(f"{VARIABLE} names no token", fix, found=wanted))
+        fix = f"set {IDENTITY} to {AMBIENT}, where cosign finds a token, or to env:NAME of a variable that holds one"
+        raise UserError(Problem(f"{IDENTITY} names no token", fix, found=wanted))
     return Signing(_program(environ), environ[name])
+
+
+def subjects_of(images: Sequence[Image], target: Reference, made_of: Ingredients) -> list[Subject]:
+    """What is to be signed of a push: what stands beside each image, and beside the index over several."""
+    place = f"{target.registry}/{target.repository}"
+    return [
+        Subject(
+            f"{place}@{about.digest}",
+            (
+                sbom.sbom(about.digest, parts, made_of),
+                json.dumps(provenance.provenance(parts, made_of), sort_keys=True).encode(),
+            ),
+        )
+        for about, parts in subjects(images)
+    ]
 
 
 def signing_commands(image: str, files: Sequence[Path]) -> list[list[str]]:
@@ -161,7 +181,7 @@ def _program(environ: Mapping[str, str]) -> str:
 
 
 def _refused(image: str, said: str) -> WorldError:
-    fix = f"see that a token names you (in CI: that the job may ask for one), or set {VARIABLE}=env:NAME"
+    fix = f"see that a token names you (in CI: that the job may ask for one), or set {IDENTITY}=env:NAME"
     return WorldError(Problem(f"cosign did not sign {image}", fix, found=_last(said)))
 
 

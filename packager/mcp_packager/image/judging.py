@@ -6,12 +6,14 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from mcp_packager.image import contents, provenance, sbom, signing
-from mcp_packager.image.identity import Vouched
 from mcp_packager.image.reading import Said
 from mcp_packager.image.signing import PublicKey
+
+if TYPE_CHECKING:
+    from mcp_packager.image.identity import Vouched
 
 _UNREADABLE: Final = (ValueError, KeyError, TypeError, AttributeError)
 _Document = Mapping[str, Any]

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mcp_packager.errors import PackError, Place, Problem, UserError
-from mcp_packager.image import identity, provenance, sbom
 from mcp_packager.image.assembling import ASSEMBLED_FILE, ASSEMBLED_SCHEMA, LAYOUT
-from mcp_packager.image.attaching import attach, subjects
-from mcp_packager.image.documents import Image
+from mcp_packager.image.attaching import attach
 from mcp_packager.image.ingredients import Ingredients
 from mcp_packager.image.layout import read_layout
 from mcp_packager.image.pushing import Pushed, push
 from mcp_packager.image.reference import Reference, parse
 from mcp_packager.image.registry import Registry
-from mcp_packager.image.signing import configured
+from mcp_packager.image.signing import IDENTITY, Signer, configured
 from mcp_packager.store import Store
+
+if TYPE_CHECKING:
+    from mcp_packager.image import identity
 
 
 def ship(
@@ -43,7 +45,7 @@ def ship(
         WorldError: the registry or what cosign needs cannot be reached, or refuses.
     """
     place = repository_of(repository)
-    key, who = configured(environ), identity.configured(environ)
+    key, who = signers(environ)
     found = read_layout(folder / LAYOUT, environ=environ)
     made_of = _ingredients(folder / ASSEMBLED_FILE)
     target = replace(place, tag=found.tag)
@@ -59,25 +61,26 @@ def ship(
             raise
         done = replace(pushing.result(), documents=said.artifacts, signed=key is not None or who is not None)
     if who is not None:
-        of = subjects_of(found.images, target, made_of)
+        from mcp_packager.image import identity
+
+        of = identity.subjects_of(found.images, target, made_of)
         anew = bool(done.blobs or done.documents)
         identity.sign(of, who, environ=environ, store=store or Store(), anew=anew)
     return done
 
 
-def subjects_of(images: Sequence[Image], target: Reference, made_of: Ingredients) -> list[identity.Subject]:
-    """What is to be signed: the same documents that stand beside the images."""
-    place = f"{target.registry}/{target.repository}"
-    return [
-        identity.Subject(
-            f"{place}@{subject.digest}",
-            (
-                sbom.sbom(subject.digest, parts, made_of),
-                json.dumps(provenance.provenance(parts, made_of), sort_keys=True).encode(),
-            ),
-        )
-        for subject, parts in subjects(images)
-    ]
+def signers(environ: Mapping[str, str] = os.environ) -> tuple[Signer | None, identity.Signing | None]:
+    """The key that is to sign, and the identity; ``None`` where the variables name none.
+
+    Raises:
+        UserError: they name what does not do.
+    """
+    key = configured(environ)
+    if not environ.get(IDENTITY):
+        return key, None
+    from mcp_packager.image import identity  # rarely: cosign is another program's work
+
+    return key, identity.configured(environ)
 
 
 def held(reference: Reference | str, *, environ: Mapping[str, str] = os.environ) -> bool:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     _Public = EllipticCurvePublicKey | Ed25519PublicKey
 
 KEY: Final = "MCP_PACK_SIGNING_KEY"
+IDENTITY: Final = "MCP_PACK_SIGNING_IDENTITY"
 PASSWORD: Final = "MCP_PACK_SIGNING_PASSWORD"  # noqa: S105 - the variable's name
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 ENVELOPE: Final = "application/vnd.dsse.envelope.v1+json"

@@ -9,7 +9,7 @@ from mcp_packager.pipeline.artifacts import Built, write_contract
 from mcp_packager.pipeline.prepare import Prepared, bundles, prepare
 from mcp_packager.pipeline.project import Aim, open_project
 from mcp_packager.pipeline.requests import BuildReport, Request
-from mcp_packager.pipeline.shipping import load_client, pushable, pushed
+from mcp_packager.pipeline.shipping import load, pushable, pushed
 from mcp_packager.pipeline.standing import base_of, pinned
 from mcp_packager.pipeline.timing import Timed
 from mcp_packager.progress import Progress
@@ -38,7 +38,7 @@ def build(request: Request, *, output: Path | None = None, push: str | None = No
             project.aims,
             locked=request.locked,
             progress=timed,
-            meanwhile=load_client if push is not None else lambda: None,
+            meanwhile=lambda: load(project.aims, push=push is not None),
         )
         folder = output or project.manifest.project / "dist"
         every = [build_one(prepared, aim, folder, progress=timed) for aim in project.aims]

@@ -20,21 +20,21 @@ def pushable(repository: str, aims: Sequence[Aim]) -> None:
         UserError: that is no repository, the key to sign with does not do, or cosign is to sign and not there.
         UsageError: no target makes an image.
     """
-    from mcp_packager.image import identity
-    from mcp_packager.image.shipping import repository_of
-    from mcp_packager.image.signing import configured
+    from mcp_packager.image.shipping import repository_of, signers
 
     repository_of(repository)
-    configured()
-    identity.configured()
+    signers()
     if not any(isinstance(aim.target, Based) for aim in aims):
         names = ", ".join(aim.name for aim in aims)
         raise UsageError(Problem("there is no image to push", "name one with --target that makes one", found=names))
 
 
-def load_client() -> None:
-    """Load what speaks to registries ahead of its use: half of what the shortest push takes."""
-    import urllib3  # noqa: F401 - for whoever pushes later in this process
+def load(aims: Sequence[Aim], *, push: bool) -> None:
+    """Load what makes images, and what speaks to registries, ahead of its use: half of what the shortest push takes."""
+    if any(isinstance(aim.target, Based) for aim in aims):
+        import mcp_packager.image  # noqa: F401 - for whoever builds later in this process
+    if push:
+        import urllib3  # noqa: F401 - for whoever pushes later in this process
 
 
 def pushed(built: Built, repository: str, *, progress: Progress) -> ShippedReport | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform as machine
 from dataclasses import replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from mcp_packager.errors import Place, Problem, UserError
 from mcp_packager.interpreters import Interpreter, find
@@ -28,7 +28,9 @@ from mcp_targets.docker import hosted
 from mcp_targets.docker.options import Options
 from mcp_targets.docker.render import resources
 from mcp_targets.docker.support import SUPPORT
-from mcp_targets.docker.world import DockerWorld
+
+if TYPE_CHECKING:
+    from mcp_targets.docker.world import DockerWorld
 
 ABOUT: Final = About(
     name="docker",
@@ -144,6 +146,8 @@ class DockerTarget:
 
     def world(self, request: WorldInput) -> DockerWorld:
         """The daemon, as far as it is this deployment's."""
+        from mcp_targets.docker.world import DockerWorld  # no build asks a daemon
+
         return DockerWorld(request)
 
 
