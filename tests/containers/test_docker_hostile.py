@@ -95,7 +95,7 @@ def images() -> set[str]:
 
 
 def test_a_prune_leaves_clients_and_the_releases(deployed: tuple[Project, Pack]) -> None:
-    """``docker system prune -af`` takes containers that do not run, and each image that nothing runs of, unless told."""
+    """``docker system prune -af`` takes containers that do not run, and each image that nothing runs of, or not."""
     project, pack = deployed
     version = next_of(project)
     pack.deploy()
