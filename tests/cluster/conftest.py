@@ -24,6 +24,7 @@ _LONG = (
     "test_clients.py",
     "test_eks.py::TestEks",
     "test_handover.py",
+    "test_narrowing.py",
     "test_scaling.py",
     "test_traffic.py",
 )
