@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mcp_packager.errors import Place, Problem, UserError, WorldError
-from mcp_packager.target import Key, Observed, Resource, Value
+from mcp_packager.target import Key, Observed, Resource, Sources, Value, without_value
 from mcp_targets.aws_lambda.parameters import MOST, Parameter, Parameters
 
 SECRET: Final = "secret"  # noqa: S105  # a kind's name
@@ -32,8 +32,7 @@ class Kept:
 
     def __init__(self, parameters: Parameters, environ: Mapping[str, str], project: Path | None) -> None:
         self._parameters = parameters
-        self._environ = environ
-        self._project = project or Path()
+        self._sources = Sources(environ, project or Path())
 
     def observe(self, listing: Iterable[Parameter]) -> Iterator[Observed]:
         """Each secret and key among the deployment's parameters."""
@@ -61,7 +60,7 @@ class Kept:
             return self._fields(name, SECRET, number, notes)
         value = self._read(resource.name, str(resource.fields["source"]))
         if value is None and resource.fields["required"]:
-            raise _missing(resource.name, str(resource.fields["source"]))
+            raise without_value(resource.name, str(resource.fields["source"]))
         version = wanted if isinstance(wanted, str) else randomness.token_hex(4)
         notes = {**about, "version": version, "empty": value is None}
         text = _NOTHING if value is None else value
@@ -99,16 +98,7 @@ class Kept:
         return {**{field: notes.get(field) for field in fields}, PARAMETER: place}
 
     def _read(self, name: str, source: str) -> str | None:
-        scheme, _, rest = source.partition(":")
-        if scheme == "env":
-            data = self._environ.get(rest, "").encode()
-        elif scheme == "file":
-            try:
-                data = (self._project / Path(rest).expanduser()).read_bytes()
-            except OSError:
-                data = b""
-        else:
-            raise WorldError(Problem(f"a secret cannot be read from {source} here", "use env: or file:"))
+        data = self._sources.read(source)
         if not data:
             return None
         try:
@@ -128,17 +118,3 @@ def _name(key: Key) -> str:
 
 def _unfit(name: str, what: str, fix: str) -> UserError:
     return UserError(Problem(f"the secret {name}: {what}", fix, Place(key=f"secrets.{name}.from")))
-
-
-def _missing(name: str, source: str) -> UserError:
-    scheme, _, rest = source.partition(":")
-    what, fix = (
-        (f"environment variable {rest}", f"export {rest}=…")
-        if scheme == "env"
-        else (f"file {rest}", f"create the file {rest}")
-    )
-    return UserError(
-        Problem(
-            f"the secret {name} has no value: {what} is not there, or is empty", fix, Place(key=f"secrets.{name}.from")
-        )
-    )
