@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from mcp_packager.target import Identity
+from mcp_packager.verify import McpClient
+from mcp_targets._kube.client import Api, kubeconfig
+from mcp_targets._kube.failing import FEWEST
+from mcp_targets._kube.inside import forwarded
+from mcp_targets._kube.names import TRIED, Names
+from mcp_targets._kube.reasons import is_ready
+from mcp_targets._kube.settings import PORT, own_hosts
 from tests.cluster.cluster import Cluster
 from tests.cluster.troubled import CODE, Tool
 
@@ -52,24 +62,36 @@ def behind(tool: Tool) -> Counter[str]:
     return Counter(pod["metadata"]["labels"]["app.kubernetes.io/version"] for pod in pods)
 
 
+@contextmanager
+def meanwhile(look: Callable[[], bool]) -> Iterator[None]:
+    """Look every half second, until it is found or the block is over."""
+    done = threading.Event()
+
+    def work() -> None:
+        while not done.wait(0.5) and not look():
+            pass
+
+    looking = threading.Thread(target=work)
+    looking.start()
+    try:
+        yield
+    finally:
+        done.set()
+        looking.join()
+
+
 def test_it_gets_its_share_and_goes_when_the_new_version_serves(tool: Tool) -> None:
     tool.write("1.0.0", options=CANARY.format(hold="1s"))
     assert "there is no canary of a first version" in tool.pack.run("deploy", "--yes").stderr
     tool.write("1.1.0", options=CANARY.format(hold="8s"))
     shares: list[Counter[str]] = []
-    done = threading.Event()
 
-    def look() -> None:
-        while not done.wait(0.5):
-            shares.append(behind(tool))
+    def look() -> bool:
+        shares.append(behind(tool))
+        return False
 
-    looking = threading.Thread(target=look)
-    looking.start()
-    try:
+    with meanwhile(look):
         told = tool.pack.run("deploy", "--yes").stderr
-    finally:
-        done.set()
-        looking.join()
     assert "canary: 1 of its Pods ready, for 50 % of the calls; watched for 8 s" in told
     assert Counter({"1.0.0": 1, "1.1.0": 1}) in shares
     assert tool.asks() == "1.1.0"
@@ -93,3 +115,31 @@ def test_one_that_ends_while_it_is_watched_takes_nobody_with_it(tool: Tool) -> N
     assert tool.asks() == "1.0.0"
     assert deployments(tool) == before
     assert tool.pack.run("drift").code == 0
+
+
+def test_one_whose_calls_fail_takes_nobody_with_it(tool: Tool) -> None:
+    metrics = "[serve.metrics]\nport = 9464\n"
+    tool.write("1.0.0", options=CANARY.format(hold="180s"), more=metrics)
+    tool.pack.deploy()
+    before = deployments(tool)
+    broken = CODE.replace('return "{version}"', 'raise ValueError("not today")')
+    tool.write("1.1.0", options=CANARY.format(hold="180s"), more=metrics, code=broken)
+    api = Api(kubeconfig(None, os.environ))
+    host = own_hosts(Names(Identity("trouble", "trouble")).base, tool.namespace)[-1]
+
+    def call() -> bool:
+        """Call the canary, as often as counts, once it is ready."""
+        found = [pod for pod in tool.objects("pods") if TRIED in pod["metadata"]["labels"] and is_ready(pod)]
+        for pod in found:
+            with forwarded(api, tool.namespace, [pod["metadata"]["name"]], PORT) as port:
+                client = McpClient(f"http://127.0.0.1:{port}/mcp", {"Host": host})
+                for _ in range(FEWEST):
+                    assert client.call_tool("version", {})["isError"]
+        return bool(found)
+
+    with meanwhile(call):
+        told = tool.fails()
+    assert f"of the canary's calls {FEWEST} of {FEWEST} failed" in told
+    assert "clients get release 1 (version 1.0.0) as before" in told
+    assert tool.asks() == "1.0.0"
+    assert deployments(tool) == before

@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints
 from mcp_packager.manifest import Section
 from mcp_packager.manifest.section import Many
 from mcp_packager.manifest.units import Duration
-from mcp_packager.manifest.words import Cidr, HostName, ImageName, Line, Word
+from mcp_packager.manifest.words import Cidr, HostName, ImageName, Line, RelativePath, Word
 from mcp_targets._kube.options import Canary, Label, ObjectName, PatchTable
 
 _REGION: Final = r"^[a-z]{2}(-[a-z]+)+-[0-9]$"
@@ -106,6 +106,11 @@ class Options(Section):
     )
     base: ImageName | None = Field(
         None, description="Image that the tool's layers stand on; python:MINOR-slim where unset"
+    )
+    dockerfile: RelativePath | None = Field(
+        None,
+        description="A Dockerfile of the project that describes the image below in place of base: for packages of the "
+        "system. Docker or Podman builds it",
     )
     service_monitor: bool = Field(
         default=True, description="Whether the Prometheus Operator, where there is one, is told of [serve.metrics]"

@@ -60,14 +60,15 @@ def site(manifest: Manifest, options: Options, artifact: Artifact | None = None)
     """
     identity, place = identity_of(manifest), where(manifest, options)
     digest_of_image = _UNBUILT if artifact is None else artifact.digest
-    tag = "unbuilt" if artifact is None else str(artifact.facts["reference"]).rpartition(":")[2]
+    named = f"{repository(manifest, options)}:unbuilt" if artifact is None else str(artifact.facts["reference"])
+    held, _, tag = named.rpartition(":")
     by_role = bool(manifest.permissions.aws)
     web = by_role and options.identity == "irsa"
     return Site(
         target=NAME,
         namespace=options.namespace,
         create_namespace=options.create_namespace,
-        image=At(repository(manifest, options), tag, digest_of_image),
+        image=At(held, tag, digest_of_image),
         path=path(manifest, options),
         timing=Timing(
             notice=balancer.NOTICE if options.host else 2.0,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from mcp_packager.errors import Place, Problem
-from mcp_packager.interpreters import Interpreter, find
+from mcp_packager.interpreters import Interpreter
 from mcp_packager.manifest import Manifest
 from mcp_packager.platforms import Platform
 from mcp_packager.target import (
@@ -23,10 +23,8 @@ from mcp_packager.target import (
     Resource,
     Via,
     WorldInput,
-    base_config,
-    identity_of,
-    image_artifact,
 )
+from mcp_targets._kube import building
 from mcp_targets._kube.judging import problems
 from mcp_targets._kube.options import untried
 from mcp_targets.eks import balancer
@@ -48,9 +46,6 @@ ABOUT: Final = About(
 )
 
 _FETCH: Final = "name the cluster's store in secret_store of [target.eks]"
-_MACHINES: Final = {"arm64": "aarch64", "amd64": "x86_64"}
-_SYSTEM: Final = "manylinux_2_28"
-"""What wheels may ask of the base: Debian 12 and 13, and every slim image of a Python that is served today."""
 
 
 class EksTarget:
@@ -62,7 +57,10 @@ class EksTarget:
         """What is missing, what contradicts itself, and what is somebody else's to say."""
         missing = tuple(unplaced(manifest, options))
         cluster = () if missing else tuple(problems(manifest, site(manifest, options), fetch=_FETCH))
-        wrong = untried(manifest, NAME, options.strategy, options.model_fields_set)
+        wrong = (
+            *building.based_twice(manifest, NAME, options.base, options.dockerfile),
+            *untried(manifest, NAME, options.strategy, options.model_fields_set),
+        )
         return (*missing, *_addressed(manifest, options), *_balanced(manifest, options), *wrong, *cluster)
 
     def exposure(self, manifest: Manifest, options: Any) -> Exposure:  # noqa: ARG002  # the protocol's signature
@@ -74,28 +72,28 @@ class EksTarget:
 
     def platforms(self, manifest: Manifest, options: Any) -> tuple[tuple[Platform, Interpreter], ...]:
         """Linux on the processors of the nodes, with the Python at hand."""
-        interpreter = find(manifest.tool.python)
-        return tuple(
-            (Platform(interpreter.minor, f"{_MACHINES[name]}-{_SYSTEM}"), interpreter)
-            for name in dict.fromkeys(options.architectures)
-        )
+        return building.platforms(manifest, options.architectures)
 
-    def base_image(self, manifest: Manifest, options: Any) -> str:
-        """The image that the tool's layers stand on."""
-        (platform, _), *_ = self.platforms(manifest, options)
-        return options.base or f"python:{platform.python}-slim"
+    def base_image(self, manifest: Manifest, options: Any) -> str | None:
+        """The image that the tool's layers stand on, unless a Dockerfile describes it."""
+        return building.base_image(manifest, options.base, options.dockerfile)
 
     def build(self, request: BuildInput) -> Artifact:
         """Write the image as an OCI layout, and the objects for those who apply them by other means."""
-        from mcp_packager.image import assemble
-        from mcp_targets._kube.emitting import write_files
-
         manifest, options = request.manifest, request.options
-        artifact = image_artifact(request, NAME, assemble(request), repository(manifest, options))
-        config = base_config(manifest, NAME, self.exposure(manifest, options))
-        wanted = DesiredInput(manifest, options, identity_of(manifest), artifact, config)
-        write_files(wanted, site(manifest, options, artifact), request.output)
-        return artifact
+        return building.built(
+            request,
+            NAME,
+            repository(manifest, options),
+            self.exposure(manifest, options),
+            lambda artifact: site(manifest, options, artifact),
+        )
+
+    def taken(self, artifact: Artifact, manifest: Manifest, options: Any) -> Artifact:
+        """The artifact, with the name that its image has for the nodes."""
+        from mcp_targets._kube.taking import taken
+
+        return taken(artifact, NAME, repository(manifest, options), options.architectures, loads=False)
 
     def desired(self, request: DesiredInput) -> tuple[Resource, ...]:
         """Repository and role, and the objects in the cluster."""

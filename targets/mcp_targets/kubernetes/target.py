@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_packager.errors import Place, Problem
-from mcp_packager.interpreters import Interpreter, find
+from mcp_packager.interpreters import Interpreter
 from mcp_packager.manifest import Manifest
 from mcp_packager.platforms import Platform
 from mcp_packager.target import (
@@ -22,10 +22,8 @@ from mcp_packager.target import (
     Resource,
     Via,
     WorldInput,
-    base_config,
-    identity_of,
-    image_artifact,
 )
+from mcp_targets._kube import building
 from mcp_targets._kube.options import untried
 from mcp_targets.kubernetes.options import Options
 from mcp_targets.kubernetes.render import NAME, is_public, repository, site
@@ -43,9 +41,6 @@ ABOUT: Final = About(
     capabilities=Capabilities(candidate=True, via=frozenset({Via.PUBLIC, Via.CLUSTER})),
 )
 
-_SYSTEMS: Final = {"amd64": "x86_64-manylinux_2_28", "arm64": "aarch64-manylinux_2_28"}
-"""What wheels may ask of the base, for each processor: as for every image that is made here."""
-
 
 class KubernetesTarget:
     """Runs the tool as a Deployment, updated Pod by Pod."""
@@ -57,7 +52,11 @@ class KubernetesTarget:
         from mcp_targets._kube.judging import problems
 
         fetch = "set secret_store under [target.kubernetes] to a store of the External Secrets Operator"
-        wrong = (*_options(manifest, options), *untried(manifest, NAME, options.strategy, options.model_fields_set))
+        wrong = (
+            *_options(manifest, options),
+            *building.based_twice(manifest, NAME, options.base, options.dockerfile),
+            *untried(manifest, NAME, options.strategy, options.model_fields_set),
+        )
         return (*wrong, *problems(manifest, site(manifest, options), fetch=fetch))
 
     def exposure(self, manifest: Manifest, options: Any) -> Exposure:
@@ -66,32 +65,23 @@ class KubernetesTarget:
 
     def platforms(self, manifest: Manifest, options: Any) -> tuple[tuple[Platform, Interpreter], ...]:
         """Linux on every processor that is asked for, with the Python at hand."""
-        interpreter = find(manifest.tool.python)
-        return tuple(
-            (Platform(interpreter.minor, _SYSTEMS[architecture]), interpreter)
-            for architecture in sorted(set(options.architectures))
-        )
+        return building.platforms(manifest, options.architectures)
 
     def base_image(self, manifest: Manifest, options: Any) -> str | None:
         """The image that the tool's layers stand on, unless a Dockerfile describes it."""
-        if options.dockerfile is not None:
-            return None
-        return options.base or f"python:{find(manifest.tool.python).minor}-slim"
+        return building.base_image(manifest, options.base, options.dockerfile)
 
     def build(self, request: BuildInput) -> Artifact:
         """Write the image as an OCI layout, and the objects for those who apply them by other means."""
-        from mcp_packager.image import Recipe, assemble
-        from mcp_targets._kube.emitting import write_files
-
         manifest, options = request.manifest, request.options
-        described = options.dockerfile
-        recipe = None if described is None else Recipe(manifest.project / described, manifest.project)
-        made = assemble(request, single=options.load is not None, recipe=recipe)
-        artifact = image_artifact(request, NAME, made, repository(manifest, options))
-        config = base_config(manifest, NAME, self.exposure(manifest, options))
-        wanted = DesiredInput(manifest, options, identity_of(manifest), artifact, config)
-        write_files(wanted, site(manifest, options, artifact), request.output)
-        return artifact
+        return building.built(
+            request,
+            NAME,
+            repository(manifest, options),
+            self.exposure(manifest, options),
+            lambda artifact: site(manifest, options, artifact),
+            single=options.load is not None,
+        )
 
     def taken(self, artifact: Artifact, manifest: Manifest, options: Any) -> Artifact:
         """The artifact, with the name that its image has for the nodes."""
@@ -144,12 +134,6 @@ def _options(manifest: Manifest, options: Options) -> Iterator[Problem]:
         )
     if options.load is not None and len(set(options.architectures)) > 1:
         yield problem("load", "an image that is loaded into nodes is of one processor", "name one under architectures")
-    if options.dockerfile is not None and options.base is not None:
-        yield problem(
-            "dockerfile",
-            "base and dockerfile both say what the tool's layers stand on",
-            "keep one of them: a Dockerfile can begin FROM that base",
-        )
     if options.cluster is not None and options.load not in {"kind", "minikube"}:
         yield problem("cluster", "cluster names one that images are loaded into", 'add load = "kind", or remove it')
     if options.host is not None and options.class_ is None and options.gateway is None:

@@ -9,6 +9,7 @@ from mcp_packager.manifest import Manifest, load
 from mcp_packager.target import Artifact, DesiredInput, Key, Resource, base_config, identity_of
 from mcp_targets.eks import target
 from mcp_targets.eks.options import Options
+from mcp_targets.eks.render import repository
 from tests.targets.aws.conftest import ACCOUNT, REGION
 
 DIGEST = "sha256:" + "a" * 64
@@ -36,7 +37,7 @@ def written(
 def desired(manifest: Manifest) -> dict[Key, Resource]:
     """Everything that a deploy of it wants."""
     options = manifest.targets["eks"]
-    reference = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/notes:1.2.3-abc"
+    reference = f"{repository(manifest, options)}:1.2.3-abc"
     artifact = Artifact(
         "eks", "image", manifest.tool.name, "1.2.3", DIGEST, 1, "c" * 64, facts={"reference": reference}
     )

@@ -10,9 +10,11 @@ import pytest
 from mcp_packager.errors import UserError
 from mcp_packager.target import Artifact
 from mcp_targets._kube.render import resources
+from mcp_targets.eks import target as eks
+from mcp_targets.eks.render import site as eks_site
 from mcp_targets.kubernetes import target
 from mcp_targets.kubernetes.render import site
-from tests.targets.kube.samples import DIGEST, SMALLEST, Made, made
+from tests.targets.kube.samples import DIGEST, ON_EKS, SMALLEST, Made, made, made_on_eks
 
 LOADED = SMALLEST.replace('registry = "registry.example.com/team"', 'load = "kind"')
 
@@ -63,3 +65,33 @@ def test_what_nodes_could_not_run_is_refused(tmp_path: Path, text: str, given: A
     found = made(tmp_path, text)
     with pytest.raises(UserError, match=told):
         target.taken(given, found.manifest, found.request.options)
+
+
+def test_on_eks_one_from_a_folder_goes_to_ecr_and_one_in_a_registry_stays(tmp_path: Path) -> None:
+    found = made_on_eks(tmp_path, ON_EKS["eks-group"])
+    host = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
+    for given, wanted in (
+        (artifact(path="image", reference="mcp-pack/shop:1.0.0-a"), f"{host}/"),
+        (artifact(path=None, reference=f"{host}/promoted/shop"), f"{host}/promoted/shop@"),
+    ):
+        ready = eks.taken(given, found.manifest, found.request.options)
+        made = eks.desired(replace(found.request, artifact=ready))
+        (image,) = (item.fields["reference"] for item in made if item.kind == "image")
+        assert image.startswith(wanted)
+        assert image.endswith(f"@{DIGEST}")
+        assert eks_site(found.manifest, found.request.options, ready).image.reference == image
+    with pytest.raises(UserError, match="no image for amd64"):
+        eks.taken(artifact(path="image", reference="a:b", arm64="sha256:1"), found.manifest, found.request.options)
+
+
+def test_a_dockerfile_describes_the_base_in_place_of_an_image(tmp_path: Path) -> None:
+    found = made_on_eks(tmp_path, ON_EKS["eks-group"] + 'dockerfile = "Dockerfile"\n')
+    options = found.request.options
+    assert eks.base_image(found.manifest, options) is None
+    assert eks.check(found.manifest, options) == ()
+    both = made_on_eks(
+        tmp_path / "both", ON_EKS["eks-group"] + 'dockerfile = "Dockerfile"\nbase = "python:3.13-slim"\n'
+    )
+    assert [problem.where.key for problem in eks.check(both.manifest, both.request.options)] == [
+        "target.eks.dockerfile"
+    ]
