@@ -174,14 +174,16 @@ class _Deploy:
             return self._verify(endpoint, self._intent)
 
     def _leave(self, verification: Verification, executor: Executor) -> Release:
-        """The release record; a deploy that only mended what had drifted leaves none."""
-        current = self._current
+        """The release record; a deploy that only mended what had drifted leaves none, unless its address changed."""
+        current, endpoint = self._current, self._world.endpoint(Phase.SWITCH, executor.observed) or Endpoint()
         if current is not None and current.intent.fingerprint == self._intent.fingerprint:
-            return current
+            moved = current.endpoint.url is not None and endpoint.url not in {None, current.endpoint.url}
+            if not moved:
+                return current
         release = Release(
             number=1 + max((release.number for release in self._releases), default=0),
             intent=self._intent,
-            endpoint=self._world.endpoint(Phase.SWITCH, executor.observed) or Endpoint(),
+            endpoint=endpoint,
             who=self._run.who,
             when=self._run.clock.stamp(),
             rollback_of=self._rollback_of,
