@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -26,6 +26,7 @@ from mcp_packager.target import (
 from mcp_packager.target.values import resolve
 from mcp_targets._kube.applying import Applying
 from mcp_targets._kube.canary import Canaries, copies, judge, served
+from mcp_targets._kube.client import Api, kubeconfig
 from mcp_targets._kube.failing import FEWEST, Tally, counted
 from mcp_targets._kube.kinds import CANARY, KINDS
 from mcp_targets._kube.objects import Objects
@@ -35,6 +36,7 @@ from mcp_targets.kubernetes import target
 from mcp_tool.serve.observe.metrics import Metrics, text
 from tests.targets.aws.deployments import desired, written
 from tests.targets.kube.samples import SMALLEST, Made, made
+from tests.targets.kube.test_world_client import Said, config, serving
 
 STRATEGY = 'strategy = "canary"\ncanary = { steps = [25, 50], hold = "30s" }\n'
 TRIED = SMALLEST + STRATEGY
@@ -237,3 +239,57 @@ def test_what_served_before_goes_back_at_once(tmp_path: Path) -> None:
     other = made(tmp_path / "b", f'{TRIED}\n[env]\nMODE = "other"\n')
     wanted = of(found, "deployment").fields["object"]
     assert not served([release(other), release(found, Outcome.FAILED)], wanted)
+
+
+@pytest.fixture
+def said() -> Said:
+    return Said()
+
+
+@pytest.fixture
+def rollout(said: Said, tmp_path: Path) -> Iterator[Rollout]:
+    with serving(said) as server:
+        (tmp_path / "config").write_text(config(server))
+        api = Api(kubeconfig("one", {"KUBECONFIG": str(tmp_path / "config")}))
+        yield Rollout(Objects(api, "tools", {"mcp-pack/tool": "shop"}), lambda _: None)
+
+
+def pod(*, restarts: int = 0, ready: bool = True, ending: bool = False) -> dict[str, Any]:
+    state = {"running": {"startedAt": "2026-11-21T00:00:00Z"}}
+    return {
+        "metadata": {"name": "shop-1", **({"deletionTimestamp": "2026-11-21T00:00:00Z"} if ending else {})},
+        "spec": {},
+        "status": {
+            "conditions": [{"type": "Ready", "status": str(ready)}],
+            "containerStatuses": [{"name": "server", "restartCount": restarts, "ready": ready, "state": state}],
+        },
+    }
+
+
+def test_pods_that_stay_ready_are_well(rollout: Rollout, said: Said) -> None:
+    said.answers = [(200, {"items": [pod(), pod(ending=True, ready=False), pod()]})]
+    assert len(rollout.staying({"a": "b"}, 2)) == 2
+    assert "labelSelector=a%3Db" in said.asked[0][1]
+
+
+def test_a_pod_that_began_anew_is_told_with_its_last_words(rollout: Rollout, said: Said) -> None:
+    said.answers = [(200, {"items": [pod(), pod(restarts=1)]}), (200, b"so tired")]
+    with pytest.raises(WorldError, match="a Pod of the canary does not become ready: it ended") as caught:
+        rollout.staying({"a": "b"}, 2)
+    assert caught.value.problems[0].found == "so tired"
+    assert "previous=true" in said.asked[-1][1]
+
+
+def test_fewer_pods_than_there_should_be_are_told(rollout: Rollout, said: Said) -> None:
+    said.answers = [(200, {"items": [pod()]})]
+    with pytest.raises(WorldError, match="1 of 2 Pods are ready"):
+        rollout.staying({"a": "b"}, 2)
+
+
+def test_a_step_is_looked_at_to_its_end_and_ends_where_nobody_waits(rollout: Rollout) -> None:
+    looks: list[int] = []
+    rollout.hold(0.0, lambda: looks.append(1))
+    assert looks == [1]
+    rollout.hurry()
+    with pytest.raises(WorldError, match="no longer waited for"):
+        rollout.hold(60.0, lambda: looks.append(1))
