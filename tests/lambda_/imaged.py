@@ -73,6 +73,20 @@ class Unpacked:
         return [sys.executable, "-S", "-c", _CHROOT, self.root, started["WorkingDirectory"], str(NOBODY), *words]
 
 
+def fetched(reference: str, folder: Path) -> Unpacked:
+    """The files of an image in a registry on loopback, by digest."""
+    folder.mkdir()
+    copy: list[str | Path] = [
+        real_parts.PARTS["skopeo"](),
+        "copy",
+        "--quiet",
+        "--src-tls-verify=false",
+        f"docker://{reference}",
+    ]
+    subprocess.run([*copy, f"oci:{folder}/layout:it"], check=True, capture_output=True)
+    return unpacked(folder / "layout", folder / "unpacked")
+
+
 def unpacked(layout: Path, folder: Path) -> Unpacked:
     """Unpack the one image of a layout."""
     index = json.loads((layout / "index.json").read_bytes())

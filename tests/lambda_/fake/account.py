@@ -14,6 +14,7 @@ from tests.lambda_.fake.state import Function, Url
 ACCOUNT, REGION = "123456789012", "eu-central-1"
 """moto's own account."""
 ARN = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:"
+ECR = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 
 Asked = Mapping[str, Any]
 Answer = Mapping[str, Any]
@@ -42,6 +43,7 @@ class Account:
         numbers: The highest version of each function there ever was: they are never used again.
         called: Versions that were invoked by their number and did not fail, as ``function:number``.
         moves: Every change of an alias.
+        registry: Where images are, by the name of its host: ECR, or a registry that stands for it.
     """
 
     trusted: Callable[[str], bool]
@@ -55,6 +57,7 @@ class Account:
     refused_roles: Counter[str] = field(default_factory=Counter)
     called: set[str] = field(default_factory=set)
     moves: list[Move] = field(default_factory=list)
+    registry: str = ECR
 
     def function(self, asked: Asked) -> Function:
         """The function that is meant: by name, by ARN, or by the account's number and name.

@@ -19,7 +19,7 @@ from moto import mock_aws
 
 from tests.lambda_.emulator import Invoked
 from tests.lambda_.fake import others, signatures, wire
-from tests.lambda_.fake.account import ACCOUNT, REGION, Account, named
+from tests.lambda_.fake.account import ACCOUNT, ECR, REGION, Account, named
 from tests.lambda_.fake.environments import Environments
 from tests.lambda_.fake.faults import Faults
 from tests.lambda_.fake.lambda_ import OPERATIONS
@@ -160,6 +160,8 @@ class Cloud:
             else:
                 others.check(service, operation, body)
                 answer = others.forwarded(service, method, path, headers, body)
+                if service == "ecr":
+                    answer = others.at(self.account.registry, answer)
         except RefusedError as error:
             answer = _refusal(service, error)
         if fate == "lose":
@@ -258,13 +260,14 @@ class _Front(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def running(folder: Path, *, slow: int = 1, shy: int = 1) -> Iterator[Cloud]:
+def running(folder: Path, *, slow: int = 1, shy: int = 1, registry: str = ECR) -> Iterator[Cloud]:
     """Serve an account on loopback until the block ends.
 
     Args:
         folder: For zips and logs.
         slow: How many looks find a function still being made or changed.
         shy: How often a new role is said not to be assumable.
+        registry: ``host:port`` of a registry that stands for ECR: whose repositories are said to be there.
     """
     code, logs = folder / "code", folder / "logs"
     code.mkdir()
@@ -283,7 +286,7 @@ def running(folder: Path, *, slow: int = 1, shy: int = 1) -> Iterator[Cloud]:
     environments = Environments(logs, around, others.write_line)
     lock = threading.RLock()
     urls = Urls()
-    account = Account(others.trusted, urls.open, urls.close, str(code), slow, shy)
+    account = Account(others.trusted, urls.open, urls.close, str(code), slow, shy, registry=registry)
     cloud = Cloud(address, account, Faults(), environments, lock)
     urls.through = cloud.through
     server.RequestHandlerClass = type("Front", (_Front,), {"cloud": cloud})

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from tests import real_parts
-from tests.lambda_.emulator import Emulated, Invoked, emulated
+from tests.lambda_ import imaged
+from tests.lambda_.emulator import Emulated, Invoked, emulated, started
 from tests.lambda_.fake.state import Function, Version
 
 MOST = 2
@@ -52,6 +53,7 @@ class Environments:
         self._pools: dict[tuple[str, str, str], _Pool] = {}
         self._lock = threading.Lock()
         self._numbers = itertools.count()
+        self._images: dict[str, imaged.Unpacked] = {}
 
     def invoke(self, function: Function, version: Version, event: Any) -> tuple[Invoked, list[str]]:
         """Invoke a version in an environment that is warm, or in a new one: what came of it, and what it logged."""
@@ -97,7 +99,6 @@ class Environments:
     def _started(self, function: Function, version: Version) -> _Environment:
         number = next(self._numbers)
         settings = version.settings
-        minor = settings["Runtime"].removeprefix("python")
         name = f"{function.name}-{number}"
         log, own = self._folder / f"{name}.log", self._folder / f"{name}-tmp"
         own.mkdir()
@@ -113,17 +114,24 @@ class Environments:
         }
         closing = contextlib.ExitStack()
         closing.callback(shutil.rmtree, own, ignore_errors=True)
-        running = closing.enter_context(
-            emulated(
-                real_parts.lambda_emulator(),
-                Path(version.code.folder),
-                real_parts.python(minor),
-                minor,
-                log,
-                around,
-            )
-        )
+        running = closing.enter_context(self._runtime(version, log, around))
         return _Environment(running, closing, log, f"[{version.number}]{number:032x}")
+
+    def _runtime(
+        self, version: Version, log: Path, around: Mapping[str, str]
+    ) -> contextlib.AbstractContextManager[Emulated]:
+        """AWS's runtime for Python about a zip; an image's own program."""
+        root = real_parts.lambda_emulator()
+        if not version.code.image:
+            minor = version.settings["Runtime"].removeprefix("python")
+            return emulated(root, Path(version.code.folder), real_parts.python(minor), minor, log, around)
+        with self._lock:
+            files = self._images.get(version.code.image)
+            if files is None:
+                files = imaged.fetched(version.code.image, self._folder / f"image-{len(self._images)}")
+                self._images[version.code.image] = files
+        own = {name: value for name, value in around.items() if name != "TMPDIR"}
+        return started(root, files.command(version.settings["ImageConfig"]), self._folder, log, {**files.env, **own})
 
     def _tell(self, version: Version, environment: _Environment) -> list[str]:
         with environment.log.open("rb") as file:

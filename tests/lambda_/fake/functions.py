@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.lambda_.emulator import unpacked
 from tests.lambda_.fake import settings
-from tests.lambda_.fake.account import ACCOUNT, ARN, REGION, Account, Answer, Asked, named, page
+from tests.lambda_.fake.account import ACCOUNT, ARN, Account, Answer, Asked, named, page
 from tests.lambda_.fake.refusals import RefusedError, conflict, invalid, missing, outdated
 from tests.lambda_.fake.state import LATEST, Code, Function, Version, now, revision
 
@@ -180,9 +180,8 @@ def _assumable(account: Account, role: str) -> None:
 def _code(account: Account, asked: Asked, kind: str) -> Code:
     if kind == "Image":
         image = str(asked.get("ImageUri") or "")
-        host = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/"
         # Lambda developer guide, "Create a Lambda function using a container image": ECR, and in the same region.
-        if not image.startswith(host):
+        if not image.startswith(f"{account.registry}/"):
             raise invalid(f"Source image {image} is not valid. Provide a valid source image.")
         digest = image.rpartition("@sha256:")[2]
         if not re.fullmatch(r"[0-9a-f]{64}", digest):

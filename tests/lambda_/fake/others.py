@@ -9,7 +9,7 @@ from typing import Any
 
 import requests
 
-from tests.lambda_.fake.account import ACCOUNT, REGION
+from tests.lambda_.fake.account import ACCOUNT, ECR, REGION
 from tests.lambda_.fake.refusals import RefusedError, unlike
 
 Response = tuple[int, Mapping[str, str], bytes]
@@ -37,6 +37,12 @@ def forwarded(service: str, method: str, path: str, headers: Mapping[str, str], 
     if service == "ssm" and headers.get("x-amz-target", "").endswith(".GetParameters") and answer.status_code == 200:
         content = _selected(json.loads(body)["Names"], json.loads(content))
     return answer.status_code, {k: v for k, v in answer.headers.items() if k.lower() not in _HOP}, content
+
+
+def at(registry: str, answer: Response) -> Response:
+    """An answer of ECR's about repositories that are at a registry."""
+    status, headers, content = answer
+    return status, headers, content.replace(ECR.encode(), registry.encode())
 
 
 def _selected(names: Sequence[str], answer: Mapping[str, Any]) -> bytes:
