@@ -36,12 +36,15 @@ from mcp_packager.target import (
     base_config,
     identity_of,
 )
+from mcp_targets._aws.rights import actions
 from mcp_targets.aws_lambda import target
+from mcp_targets.aws_lambda.examine import NEEDED, needed_for
 from mcp_targets.aws_lambda.options import Options
 from mcp_targets.aws_lambda.render import ALIAS, FUNCTION, LIVE, URL, VERSION, alarm_names
 from mcp_targets.aws_lambda.settings import CONFIG
 from mcp_targets.aws_lambda.world import LambdaWorld
 from tests.lambda_.fake import ACCOUNT, REGION, Cloud, running
+from tests.lambda_.fake.others import write_line
 
 SECRET = "[secrets.TOKEN]\n"
 CANARY = 'strategy = "canary"\n[target.lambda.canary]\nsteps = [10, 50]\nhold = "1ms"\n'
@@ -325,3 +328,36 @@ def test_a_url_that_aws_guards_comes_with_what_signs(cloud: Cloud, deployer: Dep
     assert candidate is not None
     assert candidate.url == f"lambda://{function(cloud).name}/1/mcp"
     assert {key.kind for key in observed} >= {FUNCTION, VERSION, ALIAS, URL}
+
+
+def test_later_lines_are_followed_and_earlier_ones_told_once(cloud: Cloud, deployer: Deployer) -> None:
+    manifest = deployer.manifest()
+    deployer.deploy(manifest)
+    world, group = deployer.world(manifest), f"/aws/lambda/{function(cloud).name}"
+    wrapped = '{"timestamp": "2026-11-21T00:00:00Z", "level": "INFO", "message": "printed"}'
+    for line in ("first", "second", wrapped):
+        write_line(group, "one", line)
+    told = world.logs(lines=2, follow=True)
+    assert [next(told), next(told)] == ["second", "printed"]
+    write_line(group, "one", "third")
+    assert next(told) == "third"
+    assert list(world.logs(lines=0, follow=False)) == []
+
+
+def test_every_call_that_is_made_is_among_the_rights_of_a_deployer(cloud: Cloud, deployer: Deployer) -> None:
+    manifest = deployer.manifest(CANARY, SECRET)
+    deployer.deploy(manifest, "one", TOKEN="old")
+    deployer.deploy(manifest, "two", TOKEN="old")
+    world = deployer.world(manifest)
+    world.status()
+    list(world.logs(lines=1, follow=False))
+    engine.rollback(world, verify=deployer.verify)
+    engine.destroy(world)
+    made = {one.replace("monitoring ", "cloudwatch ").replace(" ", ":") for one in cloud.faults.asked}
+    assert made - {"sts:GetCallerIdentity"} <= set(actions(NEEDED))
+
+
+def test_what_deployers_need_depends_on_how_the_tool_is_shipped() -> None:
+    zipped, imaged = (set(actions(needed_for(Options(package=each)))) for each in ("zip", "image"))
+    assert "ecr:PutImage" in imaged - zipped
+    assert "s3:PutObject" in set(actions(needed_for(Options(bucket="a-bucket")))) - zipped

@@ -123,6 +123,6 @@ def _denied(to: str, error: Any, said: str) -> Problem:
     resource = f" on {named[2].rstrip('.')}" if named and named[2] else ""
     return Problem(
         f"AWS: may not {to}: {action}{resource} is not allowed",
-        f"have {action} allowed; `mcp-pack doctor --target eks` prints the policy that a deployer needs",
+        f"have {action} allowed; `mcp-pack doctor` for that target prints the policy that a deployer needs",
         found=said,
     )

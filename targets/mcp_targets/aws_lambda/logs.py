@@ -73,7 +73,7 @@ class Logs:
         """The last lines, and with ``follow`` every later one until the caller stops."""
         began = int(time.time() * 1000)
         found: list[Mapping[str, Any]] = []
-        for seconds in _LOOKS_BACK if lines else ():
+        for seconds in _LOOKS_BACK if lines else (_LATE // 1000,):
             found = self._since(began - seconds * 1000)
             if len(found) >= lines:
                 break

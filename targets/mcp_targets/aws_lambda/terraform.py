@@ -14,11 +14,15 @@ from mcp_targets.aws_lambda.alone import Alone
 
 _FUNCTION: Final = "${aws_lambda_function.tool.function_name}"
 _NO_SNAPSHOTS: Final = {"ApplyOn": "None"}
+_IN_S3: Final = {"s3_bucket": "${var.code_bucket}", "s3_key": "${var.code_key}"}
 _ALIAS: Final = "${aws_lambda_alias.live.name}"
 
 
 def configuration(alone: Alone, artifact: Artifact, region: str) -> dict[str, Any]:
-    """``function.tf.json``, as JSON data; ``function.zip`` lies beside it, an image in the registry of a variable."""
+    """``function.tf.json``, as JSON data; ``function.zip`` lies beside it, or where variables say.
+
+    An image lies in ECR, and a zip that is too large to be sent in S3.
+    """
     resource: dict[str, Any] = {
         "random_password": {"state_key": {"length": 64, "special": False}},
         "aws_secretsmanager_secret": {"state_key": {"name": _plain(alone.state_key)}},
@@ -45,7 +49,8 @@ def configuration(alone: Alone, artifact: Artifact, region: str) -> dict[str, An
         "aws_lambda_function": {"tool": _function(alone, artifact)},
         **_reachable(alone),
     }
-    variables = {"variable": {"image_uri": _image_uri(artifact)}} if _by_image(alone) else {}
+    asked = _asked(alone, artifact)
+    variables = {"variable": asked} if asked else {}
     return {
         "terraform": {
             "required_providers": {
@@ -147,16 +152,32 @@ def _code(alone: Alone, artifact: Artifact) -> dict[str, Any]:
                 "working_directory": started["WorkingDirectory"],
             },
         }
+    where = _IN_S3 if artifact.facts["through_s3"] else {"filename": "function.zip"}
     return {
         "runtime": wanted["Runtime"],
         "handler": wanted["Handler"],
-        "filename": "function.zip",
+        **where,
         "source_code_hash": base64.b64encode(bytes.fromhex(artifact.digest.removeprefix("sha256:"))).decode(),
     }
 
 
 def _by_image(alone: Alone) -> bool:
     return bool(alone.function["PackageType"] == "Image")
+
+
+def _asked(alone: Alone, artifact: Artifact) -> dict[str, Any]:
+    """The variables: where the code lies, if that is not beside the file."""
+    if _by_image(alone):
+        return {"image_uri": _image_uri(artifact)}
+    if not artifact.facts["through_s3"]:
+        return {}
+    return {
+        "code_bucket": {
+            "type": "string",
+            "description": "The bucket, in the function's region, that holds function.zip",
+        },
+        "code_key": {"type": "string", "description": "The key of function.zip in it"},
+    }
 
 
 def _image_uri(artifact: Artifact) -> dict[str, Any]:

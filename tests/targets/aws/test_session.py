@@ -65,7 +65,7 @@ def test_a_missing_right_is_named_by_action_and_resource() -> None:
     error = told(refusal("AccessDenied", said, 403))
     assert "iam:CreateRole" in error.problems[0].what
     assert f"arn:aws:iam::{ACCOUNT}:role/x" in error.problems[0].what
-    assert "doctor --target eks" in error.problems[0].fix
+    assert "mcp-pack doctor" in error.problems[0].fix
 
 
 @pytest.mark.parametrize("code", ["Throttling", "ThrottlingException", "TooManyRequestsException", "SlowDown"])
