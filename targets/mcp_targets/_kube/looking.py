@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -53,7 +53,8 @@ def serving(objects: Objects, names: Names) -> list[Any]:
 
 def status(objects: Objects, names: Names) -> Status:
     """How it is now."""
-    deployments = [one for one in objects.listing(BY_NAME["deployment"]) if TRIED not in one["metadata"]["labels"]]
+    every = objects.listing(BY_NAME["deployment"])
+    deployments = [one for one in every if TRIED not in one["metadata"]["labels"]]
     if not deployments:
         held = objects.listing(BY_NAME["service"]) or objects.listing(BY_NAME["statefulset"])
         return Status(State.STOPPED, detail=("nothing serves clients",)) if held else Status(State.ABSENT)
@@ -68,8 +69,17 @@ def status(objects: Objects, names: Names) -> Status:
         uptime=max((_age(pod) for pod in ready), default=None),
         restarts=sum(_restarts(pod) for pod in pods),
         replicas=f"{len(ready)}/{wanted}",
-        detail=tuple(_detail(objects, thing, pods, lacking)),
+        detail=(*_left(every), *_detail(objects, thing, pods, lacking)),
     )
+
+
+def _left(deployments: list[Any]) -> Iterator[str]:
+    """A canary is there as long as a deploy, or since one that was killed."""
+    for one in deployments:
+        version = one["metadata"]["labels"].get("app.kubernetes.io/version", "another version")
+        if TRIED in one["metadata"]["labels"]:
+            copies = one["spec"].get("replicas", 1)
+            yield f"a canary of {version} gets calls ({copies} Pods); if no deploy is at work, the next removes it"
 
 
 def _state(wanted: int, pods: list[Any], ready: list[Any]) -> State:

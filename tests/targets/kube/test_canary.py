@@ -29,6 +29,8 @@ from mcp_targets._kube.canary import Canaries, copies, judge, served
 from mcp_targets._kube.client import Api, kubeconfig
 from mcp_targets._kube.failing import FEWEST, Tally, counted
 from mcp_targets._kube.kinds import CANARY, KINDS
+from mcp_targets._kube.looking import status
+from mcp_targets._kube.names import Names
 from mcp_targets._kube.objects import Objects
 from mcp_targets._kube.rollout import Rollout
 from mcp_targets.eks import target as eks
@@ -293,3 +295,18 @@ def test_a_step_is_looked_at_to_its_end_and_ends_where_nobody_waits(rollout: Rol
     rollout.hurry()
     with pytest.raises(WorldError, match="no longer waited for"):
         rollout.hold(60.0, lambda: looks.append(1))
+
+
+def test_status_tells_of_one_that_is_there(tmp_path: Path) -> None:
+    found = made(tmp_path, TRIED)
+    main, tried = (dict(of(found, kind).fields["object"]) for kind in ("deployment", CANARY))
+    tried["spec"] = {**tried["spec"], "replicas": 2}
+
+    class There:
+        def listing(self, sort: Any, *, selector: str | None = None) -> list[Any]:
+            return [tried, main] if sort.name == "deployment" else []
+
+    said = status(cast("Objects", There()), Names(found.request.identity))
+    version = found.manifest.tool.version
+    assert said.replicas == "0/2"
+    assert any(line.startswith(f"a canary of {version} gets calls (2 Pods)") for line in said.detail)
