@@ -169,6 +169,8 @@ _BY_TERRAFORM: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "timeout": "CreateFunction Timeout",
             "filename": "CreateFunction Code.ZipFile",
             "image_uri": "CreateFunction Code.ImageUri",
+            "s3_bucket": "CreateFunction Code.S3Bucket",
+            "s3_key": "CreateFunction Code.S3Key",
             "image_config.entry_point": "CreateFunction ImageConfig.EntryPoint",
             "image_config.command": "CreateFunction ImageConfig.Command",
             "image_config.working_directory": "CreateFunction ImageConfig.WorkingDirectory",

@@ -186,6 +186,17 @@ def judge(case: Case, other: Calls, otherwise: Mapping[str, str]) -> None:
     assert [one for one in secrets if "/state-key-" not in one] == ([] if secret == NOTHING else secret)
 
 
+def test_a_zip_that_is_too_large_to_be_sent_comes_out_of_s3(tmp_path: Path) -> None:
+    manifest, artifact, _ = made(tmp_path, 'bucket = "code-of-tools"', "")
+    large = replace(artifact, facts={**artifact.facts, "through_s3": True})
+    _, configuration = files(manifest, large)
+    found = configuration["resource"]["aws_lambda_function"]["tool"]
+    assert (found["s3_bucket"], found["s3_key"]) == ("${var.code_bucket}", "${var.code_key}")
+    assert "filename" not in found
+    assert set(configuration["variable"]) == {"code_bucket", "code_key"}
+    configured(configuration)
+
+
 def without_us(folder: Path, name: str) -> Path:
     """A folder with the files of one of :data:`CASES`."""
     manifest, artifact, output = made(folder, *CASES[name])
