@@ -207,6 +207,11 @@ class TestProblems:
             ("timeout = 10", "", "the function's time and that of a call do not fit together"),
             ("", "[serve]\ntimeout = 1000", "Lambda ends every invocation after 900 s"),
             ("", '[serve]\nmax_body = "8Mi"', "Lambda takes no request that large"),
+            (
+                "",
+                '[services.db]\nimage = "postgres:17"\nports = [5432]',
+                "a function starts no containers, and service db has no external address",
+            ),
             ("", '[secrets.A]\nfrom = "k8s:a/b"', "a function cannot read the secret A from k8s"),
             (
                 'snap_start = true\nstorage = "1Gi"',
@@ -217,6 +222,10 @@ class TestProblems:
     )
     def test_what_lambda_does_not_take(self, tmp_path: Path, options: str, more: str, what: str) -> None:
         assert problems(tmp_path, options, more) == [what]
+
+    def test_a_service_that_runs_elsewhere_is_taken(self, tmp_path: Path) -> None:
+        more = '[services.db]\nimage = "postgres:17"\nports = [5432]\nexternal = "db.example.com:5432"'
+        assert problems(tmp_path, more=more) == []
 
     def test_nothing_is_wrong_with_the_defaults(self, tmp_path: Path) -> None:
         assert problems(tmp_path) == []

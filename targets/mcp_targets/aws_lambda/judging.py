@@ -25,6 +25,7 @@ def problems(manifest: Manifest, options: Options) -> Iterator[Problem]:
     yield from unplaced(manifest, options, "lambda")
     yield from _sizes(manifest, options)
     yield from _times(manifest, options)
+    yield from _services(manifest)
     yield from _secrets(manifest)
     yield from _snapshots(manifest, options)
     yield from image.problems(manifest, options)
@@ -77,6 +78,16 @@ def _times(manifest: Manifest, options: Options) -> Iterator[Problem]:
             expected=f"between {manifest.serve.timeout:g} s and 900 s",
             found=f"{timeout(manifest, options)} s",
         )
+
+
+def _services(manifest: Manifest) -> Iterator[Problem]:
+    for name, service in manifest.services.items():
+        if service.external is None:
+            yield Problem(
+                f"a function starts no containers, and service {name} has no external address",
+                f'say where it runs: external = "host:port" under [services.{name}] or its stage',
+                Place(str(manifest.path), key=f"services.{name}"),
+            )
 
 
 def _secrets(manifest: Manifest) -> Iterator[Problem]:

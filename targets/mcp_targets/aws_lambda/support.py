@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from mcp_packager.target import HONOURS, Support, maps, refuses
+from mcp_packager.target import HONOURS, Support, maps
 
-_NO_SERVICES: Final = refuses("a function starts no containers: name where the service runs with external")
 _BESIDE_EXTERNAL: Final = maps("belongs to a service's image, which is not run here")
 _AS_NEEDED: Final = maps("Lambda starts environments as they are needed; concurrency of [target.lambda] bounds them")
 
@@ -17,7 +16,7 @@ SUPPORT: Final[Mapping[str, Support]] = {
     "secrets.from": maps("aws-sm: and aws-ssm: are read at start; env: and file: are kept in Parameter Store"),
     "secrets.as": maps("a file is written to /tmp"),
     "secrets.required": HONOURS,
-    "services.image": _NO_SERVICES,
+    "services.image": maps("not run here: give external beside it"),
     "services.external": HONOURS,
     "services.command": _BESIDE_EXTERNAL,
     "services.ports": _BESIDE_EXTERNAL,
