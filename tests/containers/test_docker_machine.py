@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
@@ -59,6 +61,11 @@ class Life(RuleBasedStateMachine):
         assert code != KILLED or moment is not None, answer["told"]
         return code
 
+    def done(self, what: str, *arguments: str) -> None:
+        """Run one that must come to its end."""
+        self.here.commands.run(what, *arguments)
+        self.counts[f"{what}: done"] += 1
+
     def looked_at(self) -> None:
         """See whether clients have a server now: from then on they must."""
         self.served = world().status().state is State.RUNNING
@@ -77,7 +84,7 @@ class Life(RuleBasedStateMachine):
     @rule(version=versions)
     def deploy(self, version: str) -> None:
         self.here.write(version)
-        assert self.run("deploy") == 0
+        self.done("deploy")
         self.looked_at()
         assert self.served
         assert self.answer().endswith(f"{version}.")
@@ -117,7 +124,7 @@ class Life(RuleBasedStateMachine):
     @rule()
     def destroy(self) -> None:
         self.served = False
-        assert self.run("destroy", "--data") == 0
+        self.done("destroy", "--data")
         self.here.nothing_left()
 
     @rule(sort=sorts, number=numbers)
@@ -137,14 +144,25 @@ class Life(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.here.write("1.0.0")
-        assert self.run("destroy", "--data") == 0
+        self.done("destroy", "--data")
         self.here.nothing_left()
+
+
+@contextmanager
+def _told(capsys: pytest.CaptureFixture[str]) -> Iterator[None]:
+    """Say at the end what was lived through, however it ended."""
+    try:
+        yield
+    finally:
+        with capsys.disabled():
+            told = ", ".join(f"{what} {count}" for what, count in sorted(Life.counts.items()))
+            print(f"\ndocker, a rough life: {told}")
 
 
 def test_a_rough_life(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     examples, steps = (12, 14) if whole() else (2, 6)
     Life.counts.clear()
-    with place(tmp_path, keep=2) as Life.here:
+    with place(tmp_path, keep=2) as Life.here, _told(capsys):
         run_state_machine_as_test(
             Life,
             settings=settings(
@@ -157,7 +175,4 @@ def test_a_rough_life(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
                 suppress_health_check=list(HealthCheck),
             ),
         )
-    with capsys.disabled():
-        told = ", ".join(f"{what} {count}" for what, count in sorted(Life.counts.items()))
-        print(f"\ndocker, a rough life: {told}")
     assert Life.counts["destroy: done"] > 0
