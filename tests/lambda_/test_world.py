@@ -315,6 +315,20 @@ def test_a_zip_that_needs_a_bucket_says_so_before_anything_is_sent(cloud: Cloud,
     assert cloud.faults.asked == []
 
 
+def test_an_artifact_that_was_built_before_is_taken_where_it_fits(deployer: Deployer) -> None:
+    manifest, artifact = deployer.manifest(), replace(deployer.built("one"), path="function.zip")
+    options = manifest.targets["lambda"]
+    assert target.taken(artifact, manifest, options) == artifact
+    for wrong in (
+        replace(artifact, path=None),
+        replace(artifact, target="docker"),
+        replace(artifact, kind="image"),
+        replace(artifact, facts={**artifact.facts, "architecture": "x86_64"}),
+    ):
+        with pytest.raises(UserError):
+            target.taken(wrong, manifest, options)
+
+
 def test_a_url_that_aws_guards_comes_with_what_signs(cloud: Cloud, deployer: Deployer) -> None:
     manifest = deployer.manifest()
     deployer.deploy(manifest)

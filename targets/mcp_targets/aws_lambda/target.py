@@ -71,6 +71,12 @@ class LambdaTarget:
         """Role, log, secrets, function, version, and how clients reach it."""
         return resources(request, request.options)
 
+    def taken(self, artifact: Artifact, manifest: Manifest, options: Any) -> Artifact:
+        """The zip, or the image, that was built before."""
+        from mcp_targets.aws_lambda.taking import taken
+
+        return taken(artifact, manifest, options, ABOUT.name)
+
     def world(self, request: WorldInput) -> LambdaWorld:
         """The account and region, as far as they are this deployment's."""
         from mcp_targets.aws_lambda.world import LambdaWorld
