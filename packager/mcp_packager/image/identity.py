@@ -168,8 +168,9 @@ def vouched(place: Reference, digest: str, named: Named, *, environ: Mapping[str
 
 
 def _plain(image: str) -> list[str]:
-    """A registry on this machine may be without TLS, as everywhere in mcp-pack."""
-    return ["--allow-http-registry"] if on_loopback(image.partition("/")[0]) else []
+    """A registry on this machine may be without TLS, or with a certificate of its own making, as for any push."""
+    loopback = on_loopback(image.partition("/")[0])
+    return ["--allow-http-registry", "--allow-insecure-registry"] if loopback else []
 
 
 def _program(environ: Mapping[str, str]) -> str:
