@@ -19,7 +19,7 @@ from tests.replicas.listening import Listener
 from tests.replicas.load import ASKING, TOOLS, Load
 from tests.serve.process import LEGACY, MODERN, make_bundle
 
-pytestmark = [pytest.mark.real("nginx"), pytest.mark.xdist_group("replicas-rolling")]
+pytestmark = [pytest.mark.real("nginx"), pytest.mark.xdist_group("replicas-rolling"), pytest.mark.timeout(300)]
 
 CALLS = 2_000
 """Of each era, at least."""
