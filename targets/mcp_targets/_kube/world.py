@@ -97,10 +97,7 @@ class KubeWorld:
         things = self._objects.listing(sort)
         if sort.name == CANDIDATE:
             things = [pod for pod in things if not pod["metadata"].get("ownerReferences")]
-        return [
-            _seen(BY_NAME[CANARY] if is_canary(thing) and sort.name == "deployment" else sort, thing)
-            for thing in things
-        ]
+        return [_seen(sort, thing) for thing in things]
 
     def _namespace(self) -> list[Observed]:
         sort = BY_NAME["namespace"]
@@ -250,13 +247,13 @@ def _seen(sort: Sort, thing: Mapping[str, Any]) -> Observed:
             return Observed(sort.name, name, observed_fields(thing), Scope.SHARED)
         case kind if kind == CLAIM:
             return Observed(sort.name, name, observed_fields(thing), Scope.DATA)
+        case "deployment" if is_canary(thing):
+            # What is left of a run that ended is tried from the beginning.
+            return Observed(CANARY, name, observed_fields(thing, "not tried to the end"))
         case "deployment":
             return Observed(sort.name, name, observed_fields(thing, unfinished(thing)))
         case "statefulset":
             return Observed(sort.name, name, observed_fields(thing, set_up(thing)))
-        case "canary":
-            # What is left of a run that ended is tried from the beginning.
-            return Observed(sort.name, name, observed_fields(thing, "not tried to the end"))
         case kind if kind == CANDIDATE:
             fields = observed_fields(thing, None if is_ready(thing) else "not ready")
             return Observed(sort.name, name, {**fields, ADDRESS: (thing.get("status") or {}).get("podIP")})

@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 
 from mcp_packager.engine import diff
+from mcp_packager.engine.diff import compare
 from mcp_packager.errors import Problem, WorldError
 from mcp_packager.target import (
     Action,
@@ -28,11 +29,12 @@ from mcp_targets._kube.applying import Applying
 from mcp_targets._kube.canary import Canaries, copies, judge, served
 from mcp_targets._kube.client import Api, kubeconfig
 from mcp_targets._kube.failing import FEWEST, Tally, counted
-from mcp_targets._kube.kinds import CANARY, KINDS
+from mcp_targets._kube.kinds import BY_NAME, CANARY, KINDS
 from mcp_targets._kube.looking import status
 from mcp_targets._kube.names import Names
 from mcp_targets._kube.objects import Objects
 from mcp_targets._kube.rollout import Rollout
+from mcp_targets._kube.world import _seen
 from mcp_targets.eks import target as eks
 from mcp_targets.kubernetes import target
 from mcp_tool.serve.observe.metrics import Metrics, text
@@ -310,3 +312,11 @@ def test_status_tells_of_one_that_is_there(tmp_path: Path) -> None:
     version = found.manifest.tool.version
     assert said.replicas == "0/2"
     assert any(line.startswith(f"a canary of {version} gets calls (2 Pods)") for line in said.detail)
+
+
+def test_one_that_was_left_is_tried_from_the_beginning(tmp_path: Path) -> None:
+    wanted = of(made(tmp_path, TRIED))
+    there = _seen(BY_NAME["deployment"], {**wanted.fields["object"], "status": {}})
+    assert there.key == wanted.key
+    (kind,) = (one for one in KINDS if one.name == CANARY)
+    assert compare(wanted.fields, Observed(*there.key, {**wanted.fields, **there.fields}), kind).action is Action.UPDATE
