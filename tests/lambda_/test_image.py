@@ -68,6 +68,7 @@ pytestmark = [
     pytest.mark.real("docker-registry", "base-image", "umoci", "lambda-emulator"),
     pytest.mark.skipif(os.geteuid() != 0, reason="another root of the file system takes root"),
     pytest.mark.xdist_group("lambda-image"),
+    pytest.mark.timeout(300),
 ]
 
 
