@@ -14,26 +14,21 @@ from tests.cluster.cluster import Cluster
 from tests.cluster.ingress import Ingresses, balancing
 from tests.cluster.machine import NODE
 from tests.containers import bases
-from tests.sampling import whole
+from tests.sampling import sampled, whole
 
 MINOR = "{}.{}".format(*sys.version_info)
 _NAMES = Path(__file__).with_name("names")
 
-_LONG = (
-    "test_canary.py",
-    "test_clients.py",
-    "test_eks.py::TestEks",
-    "test_handover.py",
-    "test_narrowing.py",
-    "test_scaling.py",
-    "test_traffic.py",
-)
+_LONG = ("test_canary.py", "test_eks.py::TestEks", "test_handover.py", "test_narrowing.py", "test_scaling.py")
 """What takes minutes each, and runs with the long matrices alone (``make test-all``)."""
+_DRAWN = ("test_clients.py", "test_traffic.py")
+"""The same, of which each run takes one."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave the longest tests to the whole run, and allow for the start of a cluster on a busy machine."""
-    long = [] if whole() else [item for item in items if any(f"tests/cluster/{name}" in item.nodeid for name in _LONG)]
+    left = () if whole() else (*_LONG, *sorted({*_DRAWN} - {*sampled(_DRAWN, 1, of="long tests of a cluster")}))
+    long = [item for item in items if any(f"tests/cluster/{name}" in item.nodeid for name in left)]
     if long:
         config.hook.pytest_deselected(items=long)
         items[:] = [item for item in items if item not in long]
