@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -375,3 +376,19 @@ def test_what_deployers_need_depends_on_how_the_tool_is_shipped() -> None:
     zipped, imaged = (set(actions(needed_for(Options(package=each)))) for each in ("zip", "image"))
     assert "ecr:PutImage" in imaged - zipped
     assert "s3:PutObject" in set(actions(needed_for(Options(bucket="a-bucket")))) - zipped
+
+
+def test_an_answer_that_is_lost_is_no_reason_to_fail(cloud: Cloud, deployer: Deployer) -> None:
+    manifest = deployer.manifest()
+    made = "CreateRole CreateLogGroup CreateFunction CreateAlias CreateFunctionUrlConfig AddPermission PutParameter"
+    cloud.faults.lost.update(made.split())
+    deployer.deploy(manifest, "one")
+    cloud.faults.lost.update(["UpdateFunctionCode", "PublishVersion", "UpdateAlias"])
+    deployer.deploy(manifest, "two")
+    assert not engine.drift(deployer.world(manifest)).drifted
+    assert list(function(cloud).versions) == ["1", "2"]
+    cloud.faults.lost.update(["DeleteFunction", "DeleteAlias", "DeleteFunctionUrlConfig", "RemovePermission"])
+    cloud.faults.lost.update(["DeleteRole", "DeleteLogGroup", "DeleteParameters"])
+    engine.destroy(deployer.world(manifest))
+    assert +cloud.faults.lost == Counter()
+    assert cloud.left() == []

@@ -103,16 +103,11 @@ class Roles:
         boundary = resource.fields["boundary"]
         found = self._found()
         if found is None:
-            asked: dict[str, Any] = {} if boundary is None else {"PermissionsBoundary": boundary}
-            with speaking(f"make the role {self._name}"):
-                found = self._iam.create_role(
-                    RoleName=self._name,
-                    AssumeRolePolicyDocument=text(trust),
-                    Description=f"{self._identity}, deployed by mcp-pack"[:1000],
-                    Tags=listed(tags(self._identity)),
-                    **asked,
-                )["Role"]
-            return {**self._fields(found), "boundary": boundary}
+            found = self._made(trust, boundary)
+            if found is not None:
+                return {**self._fields(found), "boundary": boundary}
+            # An answer that was lost, or somebody who was quicker: the role is there now.
+            found = self._found() or {}
         self._check(found)
         fields = self._fields(found)
         if fields["trust"] != trust:
@@ -125,6 +120,23 @@ class Roles:
                 else:
                     self._iam.put_role_permissions_boundary(RoleName=self._name, PermissionsBoundary=boundary)
         return {**fields, "trust": trust, "boundary": boundary}
+
+    def _made(self, trust: Document, boundary: Value) -> Mapping[str, Any] | None:
+        """A new role; ``None`` where there is one of that name by now."""
+        asked: dict[str, Any] = {} if boundary is None else {"PermissionsBoundary": boundary}
+        with (
+            speaking(f"make the role {self._name}"),
+            contextlib.suppress(self._iam.exceptions.EntityAlreadyExistsException),
+        ):
+            made: Mapping[str, Any] = self._iam.create_role(
+                RoleName=self._name,
+                AssumeRolePolicyDocument=text(trust),
+                Description=f"{self._identity}, deployed by mcp-pack"[:1000],
+                Tags=listed(tags(self._identity)),
+                **asked,
+            )["Role"]
+            return made
+        return None
 
     def _policy(self, resource: Resource) -> Mapping[str, Value]:
         document = text(resource.fields["document"])

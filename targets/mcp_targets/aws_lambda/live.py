@@ -214,6 +214,8 @@ class Live:
         }
 
     def _open(self, resource: Resource) -> Mapping[str, Value]:
+        from botocore.exceptions import ClientError
+
         wanted = {name: resource.fields[name] for name in ("AuthType", "InvokeMode")}
         on = {"FunctionName": self._name, "Qualifier": LIVE}
         there = self._url()
@@ -221,7 +223,14 @@ class Live:
             return there
         call = self._client.create_function_url_config if there is None else self._client.update_function_url_config
         with speaking(f"open the URL of {self._name}"):
-            return self._url_fields(self._waiting.taken(lambda: call(**on, **wanted)))
+            try:
+                return self._url_fields(self._waiting.taken(lambda: call(**on, **wanted)))
+            except ClientError as error:
+                now = self._url()
+                # An answer that was lost: what we asked for is what is there.
+                if code_of(error) != _THERE or now is None or any(now[name] != wanted[name] for name in wanted):
+                    raise
+                return now
 
     def _policy(self) -> list[Mapping[str, Any]]:
         from botocore.exceptions import ClientError
@@ -237,16 +246,30 @@ class Live:
         return found
 
     def _permit(self, resource: Resource, account: str) -> Mapping[str, Value]:
-        sid = f"{STATEMENT}{resource.name}"
-        there = next((one for one in self._policy() if one.get("Sid") == sid), None)
+        from botocore.exceptions import ClientError
+
+        there = self._permission(resource.name, account)
+        if there == dict(resource.fields):
+            return resource.fields
         if there is not None:
-            found = observed_permission(there, self._name, account)
-            if found is not None and dict(found.fields) == dict(resource.fields):
-                return resource.fields
             self.remove(PERMISSION, resource.name)
+        sid = f"{STATEMENT}{resource.name}"
         with speaking(f"say who may call {self._name}"):
-            self._waiting.taken(lambda: self._client.add_permission(StatementId=sid, **resource.fields))
+            try:
+                self._waiting.taken(lambda: self._client.add_permission(StatementId=sid, **resource.fields))
+            except ClientError as error:
+                # An answer that was lost: what we said is what is there.
+                if code_of(error) != _THERE or self._permission(resource.name, account) != dict(resource.fields):
+                    raise
         return resource.fields
+
+    def _permission(self, name: str, account: str) -> dict[str, Value] | None:
+        """A statement of ours, as it was asked for."""
+        for statement in self._policy():
+            found = observed_permission(statement, self._name, account)
+            if found is not None and found.name == name:
+                return dict(found.fields)
+        return None
 
     def _reserve(self, resource: Resource) -> Mapping[str, Value]:
         with speaking(f"reserve environments for {self._name}"):
