@@ -101,14 +101,16 @@ class ParameterLock:
             return new is not None and _mark(there) == _mark(new)
         if new is None and number == 0:
             return True
+        # Looked for while nobody else writes: what is there a moment later may be somebody's new release.
+        left = self._nothing_but_leavings() if new is None else None
         document: dict[str, Any] = {"schema": 1, "by": me(), "holder": None if new is None else new.as_json()}
         if self._parameters.create(f"{LOCKS}/{number + 1}", json.dumps(document), {_KIND: LOCKS}) is None:
             return new is not None and _mark(self.read()) == _mark(new)
         gone = [f"{LOCKS}/{each}" for each in earlier]
-        if new is None and self._alone():
+        if left is not None:
             # After a destroy nothing is to be left. Whoever read the number before and takes the next one now is seen
             # as the holder by all, itself included: everybody looks for the highest before each write.
-            gone.append(f"{LOCKS}/{number + 1}")
+            gone += [*left, f"{LOCKS}/{number + 1}"]
         self._parameters.remove(gone)
         return True
 
@@ -131,9 +133,11 @@ class ParameterLock:
             holder = replace(holder, expires=0.0)
         return number, holder, numbers
 
-    def _alone(self) -> bool:
-        """Whether nothing of the deployment is here but locks."""
-        return all(one.name.startswith(f"{LOCKS}/") for one in self._parameters.listing())
+    def _nothing_but_leavings(self) -> list[str] | None:
+        """Where nothing of the deployment is here but locks: parts of releases whose remover was killed half-way."""
+        names = [one.name for one in self._parameters.listing()]
+        left = [name for name in names if name.startswith(f"{PARTS}/")]
+        return left if all(name.startswith((f"{LOCKS}/", f"{PARTS}/")) for name in names) else None
 
 
 def _mark(holder: Holder | None) -> tuple[str, float] | None:
