@@ -6,11 +6,9 @@ Nothing is invoked here; that is the shared suite's.
 from __future__ import annotations
 
 import hashlib
-import io
-import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +16,8 @@ import pytest
 
 from mcp_packager import engine
 from mcp_packager.errors import PackError, UserError
-from mcp_packager.manifest import Manifest, load
 from mcp_packager.target import (
     Action,
-    Artifact,
     DesiredInput,
     Endpoint,
     Holder,
@@ -33,7 +29,6 @@ from mcp_packager.target import (
     Release,
     Step,
     Verification,
-    WorldInput,
     base_config,
     identity_of,
 )
@@ -43,8 +38,8 @@ from mcp_targets.aws_lambda.examine import NEEDED, needed_for
 from mcp_targets.aws_lambda.options import Options
 from mcp_targets.aws_lambda.render import ALIAS, FUNCTION, LIVE, URL, VERSION, alarm_names
 from mcp_targets.aws_lambda.settings import CONFIG
-from mcp_targets.aws_lambda.world import LambdaWorld
-from tests.lambda_.fake import ACCOUNT, REGION, Cloud, running
+from tests.lambda_.deployer import Deployer
+from tests.lambda_.fake import Cloud, running
 from tests.lambda_.fake.others import write_line
 
 SECRET = "[secrets.TOKEN]\n"
@@ -59,48 +54,6 @@ def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
         for name, value in made.environ.items():
             monkeypatch.setenv(name, value)
         yield made
-
-
-@dataclass
-class Deployer:
-    """Deploys a tool whose zip says a word; verification is a function of the test's."""
-
-    folder: Path
-    verify: Callable[[Endpoint, Intent], Verification] = lambda *_: Verification(("looked at",))
-
-    def manifest(self, options: str = "", more: str = "") -> Manifest:
-        text = (
-            '[tool]\nname = "notes"\nversion = "1.2.3"\nentrypoint = "notes"\n'
-            f'{more}[target.lambda]\nregion = "{REGION}"\naccount = "{ACCOUNT}"\n{options}'
-        )
-        (self.folder / "mcp-tool.toml").write_text(text)
-        return load(self.folder, options={"lambda": Options})
-
-    def built(self, word: str) -> Artifact:
-        made = io.BytesIO()
-        with zipfile.ZipFile(made, "w") as archive:
-            archive.writestr(zipfile.ZipInfo("mcp_handler.py"), f"SAYS = {word!r}\n")
-        output = self.folder / "dist" / "lambda"
-        output.mkdir(parents=True, exist_ok=True)
-        (output / "function.zip").write_bytes(made.getvalue())
-        digest = hashlib.sha256(made.getvalue()).hexdigest()
-        facts = {"architecture": "arm64", "runtime": "python3.13"}
-        return Artifact(
-            "lambda", "zip", "notes", "1.2.3", f"sha256:{digest}", len(made.getvalue()), "c" * 64, facts=facts
-        )
-
-    def intent(self, manifest: Manifest, word: str) -> Intent:
-        options, artifact = manifest.targets["lambda"], self.built(word)
-        config = base_config(manifest, "lambda", target.exposure(manifest, options))
-        made = target.desired(DesiredInput(manifest, options, identity_of(manifest), artifact, config))
-        return Intent(identity_of(manifest), "lambda", artifact, config, {"hash": "c" * 64}, made)
-
-    def world(self, manifest: Manifest, **environ: str) -> LambdaWorld:
-        options = manifest.targets["lambda"]
-        return target.world(WorldInput(identity_of(manifest), options, manifest, environ=environ))
-
-    def deploy(self, manifest: Manifest, word: str = "one", **environ: str) -> engine.Deployed:
-        return engine.deploy(self.intent(manifest, word), self.world(manifest, **environ), verify=self.verify)
 
 
 @pytest.fixture
@@ -208,6 +161,27 @@ def test_a_secret_that_is_pushed_is_another_version_and_a_failed_push_is_undone(
     variables = function(cloud).versions["2"].settings["Environment"]["Variables"]
     assert list(variables) == [CONFIG]
     assert "new" not in str(variables)
+
+
+def test_a_push_after_a_failed_update_takes_the_code_out_of_the_version_that_has_it(
+    cloud: Cloud, deployer: Deployer
+) -> None:
+    manifest = deployer.manifest(more=SECRET)
+    deployer.deploy(manifest, "one", TOKEN="old")
+    first = deployer.intent(manifest, "one")
+
+    def refuse(endpoint: Endpoint, intent: Intent) -> Verification:
+        raise UserError(())
+
+    looked, deployer.verify = deployer.verify, refuse
+    with pytest.raises(PackError):
+        deployer.deploy(manifest, "two", TOKEN="old")
+    deployer.built("two")
+    anew = frozenset({Key("secret", "TOKEN")})
+    engine.deploy(first, deployer.world(manifest, TOKEN="new"), verify=looked, anew=anew)
+    live = function(cloud).versions[function(cloud).aliases[LIVE].number]
+    assert live.code == function(cloud).versions["1"].code
+    assert live.number != "1"
 
 
 def test_a_canary_goes_by_steps_and_back_when_an_alarm_fires(cloud: Cloud, deployer: Deployer) -> None:

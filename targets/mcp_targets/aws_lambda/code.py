@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +14,9 @@ from mcp_packager.target import Identity, Value
 from mcp_targets._aws.errors import speaking
 from mcp_targets._aws.session import Aws
 from mcp_targets.aws_lambda.package import MOST_DIRECT
+
+Published = Callable[[str], bytes | None]
+"""The zip of that SHA-256 out of a version that has it; ``None`` where none has."""
 
 _FILE: Final = "function.zip"
 
@@ -28,8 +31,10 @@ class Code:
         self._bucket = bucket
 
     @contextmanager
-    def sent(self, wanted: Mapping[str, Value]) -> Iterator[Mapping[str, Any]]:
+    def sent(self, wanted: Mapping[str, Value], published: Published) -> Iterator[Mapping[str, Any]]:
         """What Lambda is told of the code, good for as long as the context is.
+
+        ``published`` is asked for a zip that this machine does not have.
 
         Raises:
             UserError: it is too large for a request, and no bucket is named.
@@ -38,7 +43,7 @@ class Code:
         if "image" in wanted:
             yield {"ImageUri": wanted["image"]}
             return
-        data = self._data(str(wanted["sha256"]))
+        data = self._data(str(wanted["sha256"]), published)
         if len(data) <= MOST_DIRECT:
             yield {"ZipFile": data}
             return
@@ -54,10 +59,12 @@ class Code:
             with contextlib.suppress(WorldError), speaking(f"remove the code from the bucket {self._bucket}"):
                 self._aws.client("s3").delete_object(Bucket=self._bucket, Key=key)
 
-    def _data(self, sha256: str) -> bytes:
+    def _data(self, sha256: str, published: Published) -> bytes:
         path = None if self._output is None else self._output / _FILE
         data = path.read_bytes() if path is not None and path.exists() else None
-        if data is None or hashlib.sha256(data).hexdigest() != sha256:
+        if not _is(data, sha256):
+            data = published(sha256)
+        if data is None or not _is(data, sha256):
             raise WorldError(
                 Problem(
                     f"the zip {sha256[:12]} is not at hand, and the function has no version of it any more",
@@ -66,6 +73,10 @@ class Code:
                 )
             )
         return data
+
+
+def _is(data: bytes | None, sha256: str) -> bool:
+    return data is not None and hashlib.sha256(data).hexdigest() == sha256
 
 
 def no_bucket() -> UserError:

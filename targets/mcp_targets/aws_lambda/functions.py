@@ -7,24 +7,27 @@ again, so going back to one sends nothing.
 from __future__ import annotations
 
 import threading
+import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from mcp_packager.errors import Problem, WorldError
-from mcp_packager.target import Identity, Observed, Resource, Value
+from mcp_packager.target import Identity, Observed, Resource, TransientError, Value
 from mcp_targets._aws.errors import code_of, speaking
 from mcp_targets._aws.names import is_ours, strange, tags
 from mcp_targets._aws.session import Aws
 from mcp_targets.aws_lambda.code import Code
 from mcp_targets.aws_lambda.place import function_name
 from mcp_targets.aws_lambda.reading import MARK, fields_of, made_of, observed_version, same, version_name
+from mcp_targets.aws_lambda.reading import code_of as hash_of
 from mcp_targets.aws_lambda.render import FUNCTION, LIVE
 from mcp_targets.aws_lambda.settings import packed
 from mcp_targets.aws_lambda.waiting import UPDATE_SECONDS, VERSION_SECONDS, Waiting
 
 GONE: Final = "ResourceNotFoundException"
 OUTDATED: Final = "PreconditionFailedException"
+_ZIP_SECONDS: Final = 120
 _THERE: Final = "ResourceConflictException"
 
 
@@ -181,7 +184,7 @@ class Functions:
         from botocore.exceptions import ClientError
 
         settings = self._settings(wanted)
-        with self._code.sent(wanted["code"]) as code, speaking(f"make the function {self.name}"):
+        with self._code.sent(wanted["code"], _nowhere) as code, speaking(f"make the function {self.name}"):
             try:
                 self._waiting.taken(
                     lambda: self._client.create_function(
@@ -203,7 +206,7 @@ class Functions:
         """Send what ``$LATEST`` does not have."""
         there = self._settled()
         if not same(fields_of(there), {"code": wanted["code"], "Architectures": wanted["Architectures"]}):
-            with self._code.sent(wanted["code"]) as code:
+            with self._code.sent(wanted["code"], self._zip) as code:
                 asked = {**code, "Architectures": wanted["Architectures"]}
                 self._change("update_function_code", "put the code into", asked, there, {"code": wanted["code"]})
             there = self._settled()
@@ -212,6 +215,23 @@ class Functions:
             asked = self._settings(wanted)
             self._change("update_function_configuration", "set", asked, there, settings)
             self._settled()
+
+    def _zip(self, sha256: str) -> bytes | None:
+        """The zip of a version, out of the place that AWS names for ten minutes (API reference, GetFunction)."""
+        look = self.look()
+        alike = [one for one in look.versions if hash_of(one)["sha256"] == sha256] if look is not None else []
+        if not alike:
+            return None
+        with speaking(f"find the code of {self.name}"):
+            said = self._client.get_function(FunctionName=self.name, Qualifier=alike[-1]["Version"])
+        try:
+            with urllib.request.urlopen(said["Code"]["Location"], timeout=_ZIP_SECONDS) as answer:  # noqa: S310  # AWS names it
+                found: bytes = answer.read()
+        except OSError as error:
+            raise TransientError(
+                Problem(f"AWS: the code of {self.name} cannot be read back: {error}", "run the same command again")
+            ) from error
+        return found
 
     def _change(
         self,
@@ -327,6 +347,10 @@ class Functions:
     @property
     def _client(self) -> Any:
         return self._aws.client("lambda")
+
+
+def _nowhere(_: str) -> None:
+    """A function that is not there yet has no version."""
 
 
 def changed_meanwhile(what: str, when: Any) -> WorldError:

@@ -13,6 +13,8 @@ from tests.lambda_.fake.state import Function, Url
 
 ACCOUNT, REGION = "123456789012", "eu-central-1"
 """moto's own account."""
+PRESIGNED = "/presigned/"
+"""Below it a zip that was sent can be read back."""
 ARN = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:"
 ECR = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 
@@ -43,6 +45,7 @@ class Account:
         numbers: The highest version of each function there ever was: they are never used again.
         called: Versions that were invoked by their number and did not fail, as ``function:number``.
         moves: Every change of an alias.
+        address: Where the account's services are.
         registry: Where images are, by the name of its host: ECR, or a registry that stands for it.
     """
 
@@ -57,6 +60,7 @@ class Account:
     refused_roles: Counter[str] = field(default_factory=Counter)
     called: set[str] = field(default_factory=set)
     moves: list[Move] = field(default_factory=list)
+    address: str = ""
     registry: str = ECR
 
     def function(self, asked: Asked) -> Function:

@@ -19,7 +19,7 @@ from moto import mock_aws
 
 from tests.lambda_.emulator import Invoked
 from tests.lambda_.fake import others, signatures, wire
-from tests.lambda_.fake.account import ACCOUNT, ECR, REGION, Account, named
+from tests.lambda_.fake.account import ACCOUNT, ECR, PRESIGNED, REGION, Account, named
 from tests.lambda_.fake.environments import Environments
 from tests.lambda_.fake.faults import Faults
 from tests.lambda_.fake.lambda_ import OPERATIONS
@@ -148,6 +148,8 @@ class Cloud:
 
     def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Response | None:
         """What one request is answered; ``None``: nothing at all."""
+        if path.startswith(PRESIGNED):
+            return 200, {}, (Path(self.account.folder) / path.removeprefix(PRESIGNED)).read_bytes()
         service, operation, detail = self.operation(method, path, headers, body)
         fate = self.faults.before(service, operation)
         if fate == "gone":
@@ -286,7 +288,7 @@ def running(folder: Path, *, slow: int = 1, shy: int = 1, registry: str = ECR) -
     environments = Environments(logs, around, others.write_line)
     lock = threading.RLock()
     urls = Urls()
-    account = Account(others.trusted, urls.open, urls.close, str(code), slow, shy, registry=registry)
+    account = Account(others.trusted, urls.open, urls.close, str(code), slow, shy, registry=registry, address=address)
     cloud = Cloud(address, account, Faults(), environments, lock)
     urls.through = cloud.through
     server.RequestHandlerClass = type("Front", (_Front,), {"cloud": cloud})

@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.lambda_.emulator import unpacked
 from tests.lambda_.fake import settings
-from tests.lambda_.fake.account import ACCOUNT, ARN, Account, Answer, Asked, named, page
+from tests.lambda_.fake.account import ACCOUNT, ARN, PRESIGNED, Account, Answer, Asked, named, page
 from tests.lambda_.fake.refusals import RefusedError, conflict, invalid, missing, outdated
 from tests.lambda_.fake.state import LATEST, Code, Function, Version, now, revision
 
@@ -40,8 +40,9 @@ def create(account: Account, asked: Asked) -> Answer:
 def get(account: Account, asked: Asked) -> Answer:
     """GetFunction."""
     function = account.function(asked)
-    where = {"RepositoryType": "S3", "Location": "https://not-served.invalid/"}
     version = function.version(asked.get("Qualifier", ""))
+    # A signed address in S3, good for ten minutes (API reference, FunctionCodeLocation).
+    where = {"RepositoryType": "S3", "Location": f"{account.address}{PRESIGNED}{Path(version.code.folder).name}.zip"}
     if version.code.image:
         where = {"RepositoryType": "ECR", "ImageUri": version.code.image, "ResolvedImageUri": version.code.image}
     return {
@@ -204,7 +205,6 @@ def _code(account: Account, asked: Asked, kind: str) -> Code:
         packed = folder.with_suffix(".zip")
         packed.write_bytes(data)
         unpacked(packed, folder)
-        packed.unlink()
     return Code(base64.b64encode(hashed.digest()).decode(), len(data), str(folder))
 
 
