@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import platform
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from mcp_packager.bundle import assemble, author_files
 from mcp_packager.bundle.zip import Zipped
@@ -19,6 +23,8 @@ from mcp_packager.platforms import Platform
 from mcp_packager.progress import Silent
 from mcp_targets.aws_lambda.package import package
 from tests.lambda_.emulator import unpacked
+from tests.lambda_.fake import Cloud, running
+from tests.lambda_.functions import TRUST, Made, asked, look
 
 Zip = Callable[[Path, str], Zipped]
 Task = Callable[[Path, str], Path]
@@ -60,3 +66,41 @@ def task(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Task]:
 
     yield make
     remove_tree(folder)
+
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    with running(tmp_path_factory.mktemp("aws"), slow=1, shy=1) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def aws(cloud: Cloud) -> Any:
+    return cloud.client("lambda")
+
+
+@pytest.fixture(scope="module")
+def role(cloud: Cloud, aws: Any) -> str:
+    """A role that Lambda knows by now."""
+    found: str = cloud.client("iam").create_role(RoleName="known", AssumeRolePolicyDocument=json.dumps(TRUST))["Role"][
+        "Arn"
+    ]
+    with pytest.raises(ClientError, match="cannot be assumed by Lambda"):
+        aws.create_function(**asked("never", found))
+    return found
+
+
+@pytest.fixture
+def made(aws: Any, role: str) -> Made:
+    """Makes a function that is ready, and answers its name."""
+
+    def make(**more: Any) -> str:
+        name = f"function-{next(_numbers)}"
+        aws.create_function(**{**asked(name, role), **more})
+        look(aws, name)
+        return name
+
+    return make
