@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from benchmarks import throughput
 from benchmarks.images import images
+from benchmarks.kubernetes import kubernetes
 from benchmarks.lambda_ import functions
 from benchmarks.measure import Pair, Spread, Timer, paired, process, single
 from benchmarks.place import PROGRAMS, PYTHON, Place
@@ -124,5 +125,6 @@ ROWS: Mapping[str, Row] = MappingProxyType(
         "images": images,
         "pulls": pulls,
         "lambda": functions,
+        "kubernetes": kubernetes,
     }
 )
