@@ -42,6 +42,7 @@ from tests.lambda_.deployer import Deployer
 from tests.lambda_.fake import Cloud, running
 from tests.lambda_.fake.others import write_line
 
+pytestmark = pytest.mark.timeout(600)
 SECRET = "[secrets.TOKEN]\n"
 CANARY = 'strategy = "canary"\n[target.lambda.canary]\nsteps = [10, 50]\nhold = "1ms"\n'
 
