@@ -17,7 +17,7 @@ from tests.targets.crash.picture import Stage, beside, processes
 from tests.targets.loading import client
 from tests.targets.test_local_life import wait_for
 
-pytestmark = pytest.mark.timeout(1200 if sampling.whole() else 180)
+pytestmark = pytest.mark.timeout(1200 if sampling.whole() else 400)
 
 
 class Place(matrix.Place):

@@ -19,7 +19,7 @@ from mcp_targets.local.places import inside
 from mcp_targets.local.trees import Trees, write_listing
 from tests.targets.test_local import places_of
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")

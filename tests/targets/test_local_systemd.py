@@ -21,7 +21,7 @@ from tests.targets.test_local import places_of
 from tests.targets.test_local_life import wait_for
 from tests.targets.user_manager import UserManager, user_manager
 
-pytestmark = [pytest.mark.real("systemd"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real("systemd"), pytest.mark.timeout(300)]
 
 SECONDS = 90.0
 
