@@ -15,10 +15,10 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from mcp_packager.errors import PackError, Problem, WorldError
 from mcp_packager.files import locked, remove_tree, write_atomic
@@ -70,8 +70,9 @@ def default_root() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "mcp-pack"
 
 
+T = TypeVar("T")
 _trusting: list[None] = []
-_trusted: dict[Path, Stored] = {}
+_trusted: dict[Hashable, Any] = {}
 
 
 @contextlib.contextmanager
@@ -90,6 +91,17 @@ def trusting() -> Iterator[None]:
             _trusted.clear()
 
 
+def found_once(what: Hashable, find: Callable[[], T]) -> T:
+    """What ``find`` finds; under one name it is asked once as long as :func:`trusting` is open, else each time."""
+    with contextlib.suppress(KeyError):
+        known: T = _trusted[what]
+        return known
+    found = find()
+    if _trusting:
+        _trusted[what] = found
+    return found
+
+
 class Store:
     """The store below one folder. Safe to share between threads and processes."""
 
@@ -98,9 +110,10 @@ class Store:
 
     def find(self, kind: str, key: str, *, deep: bool = False) -> Stored | None:
         """The entry, if it is there and whole. ``deep`` reads every file and compares its SHA-256."""
-        folder = self._folder(kind, key)
-        if not deep and (known := _trusted.get(folder)):
+        known: Stored | None = None if deep else _trusted.get((self.root, kind, key))
+        if known:
             return known
+        folder = self._folder(kind, key)
         if not folder.is_dir():
             return None
         with self._guard(), locked(self.root / "lock", shared=True):
@@ -109,7 +122,7 @@ class Store:
                 return None
             _stamp(folder / _INDEX)
         if _trusting:
-            _trusted[folder] = entry
+            _trusted[self.root, kind, key] = entry
         return entry
 
     def folder(self, kind: str, key: str, make: Callable[[Path], Iterable[StoredFile]]) -> Stored:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcp_packager.errors import Problem, WorldError
-from mcp_packager.store import Store, StoredFile, write_file
+from mcp_packager.store import Store, StoredFile, found_once, write_file
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -87,7 +87,7 @@ def wheel(store: Store) -> RuntimeWheel:
 
     Its members are stored, not deflated: deflate's bytes differ between builds of zlib.
     """
-    key, members = _members()
+    key, members = found_once("members of the runtime", _members)
     filename = f"mcp_tool_runtime-{facts().version}-py3-none-any.whl"
 
     def make(folder: Path) -> tuple[StoredFile, ...]:
