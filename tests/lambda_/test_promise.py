@@ -6,51 +6,27 @@ A fresh scaffold or an example at each run, all of them where everything is to r
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from mcp_packager.manifest import load
-from mcp_packager.scaffold import NewRequest, create
 from mcp_packager.testing import Pack
-from mcp_packager.verify import Era, McpClient
-from tests import sampling
+from tests import promise, sampling
 from tests.conformance.suites import HERE, SUITES
-from tests.examples.projects import EXAMPLES, copy_of
-from tests.examples.surroundings import surroundings
 from tests.lambda_.fake import ACCOUNT, REGION, running
 from tests.lambda_.test_suite import ARCHITECTURE
 
 pytestmark = [pytest.mark.real("lambda-emulator", "python3.13"), pytest.mark.timeout(900)]
 
 _WORKSPACE = f"""\
-[workspace]
-project = "promise"
-
-[defaults.serve.auth]
-mode = "none"
-insecure_public = true
-
+{promise.WORKSPACE}
 [defaults.target.lambda]
 region = "{REGION}"
 account = "{ACCOUNT}"
 architecture = "{ARCHITECTURE}"
 """
-_CASES = sampling.sampled(["scaffold", *EXAMPLES], 1, of="promise")
+_CASES = sampling.sampled(promise.TOOLS, 1, of="promise")
 _NEEDS = {"notes-search": ("postgres",)}
-
-
-@contextmanager
-def project(name: str, folder: Path) -> Iterator[tuple[Path, dict[str, str]]]:
-    """A project of the name, as its author has it, and its environment."""
-    if name == "scaffold":
-        yield create(NewRequest(name="fresh", folder=folder / "fresh", git=False)).folder, {}
-        return
-    with surroundings(name, copy_of(name, folder)) as found:
-        yield found
 
 
 @pytest.mark.parametrize(
@@ -59,26 +35,10 @@ def project(name: str, folder: Path) -> Iterator[tuple[Path, dict[str, str]]]:
 def test_one_tool_in_two_places(name: str, tmp_path: Path) -> None:
     (tmp_path / "mcp-workspace.toml").write_text(_WORKSPACE)
     (tmp_path / "aws").mkdir()
-    with running(tmp_path / "aws") as cloud, project(name, tmp_path) as (folder, environ):
-        around = {"MCP_PACK_HOME": str(tmp_path / "home"), **cloud.environ, **environ}
-        packs = [Pack(folder, target, around) for target in ("local", "lambda")]
-        try:
-            here, there = (pack.deploy() for pack in packs)
-            assert here["contract_hash"] == there["contract_hash"]
-            assert here["version"] == there["version"]
-            calls = load(folder).verify
-            assert calls
-            for era in Era:
-                clients = [McpClient(done["endpoint"]["url"], era=era) for done in (here, there)]
-                one, other = (listed(client) for client in clients)
-                assert one == other
-                for call in calls:
-                    arguments = dict(call.arguments)
-                    first, second = (client.call_tool(call.tool, arguments) for client in clients)
-                    assert plain(first) == plain(second), (call.tool, era)
-        finally:
-            for pack in packs:
-                pack.run("destroy", "--yes", "--data")
+    with running(tmp_path / "aws") as cloud, promise.project(name, tmp_path) as (folder, environ):
+        promise.alike(
+            folder, ("local", "lambda"), {"MCP_PACK_HOME": str(tmp_path / "home"), **cloud.environ, **environ}
+        )
         assert cloud.left() == []
 
 
@@ -97,12 +57,3 @@ def test_the_conformance_suites_through_a_function_s_url(tmp_path: Path) -> None
             run(url, tmp_path / "seen" / suite)
         pack.run("destroy", "--yes", "--data")
         assert cloud.left() == []
-
-
-def listed(client: McpClient) -> list[Any]:
-    return list(client.list_tools())
-
-
-def plain(result: Mapping[str, Any]) -> dict[str, Any]:
-    """An answer without what names the place that gave it."""
-    return {key: value for key, value in result.items() if key != "_meta"}
