@@ -30,13 +30,14 @@ start_timeout = "90s"
 """
 
 
-@pytest.fixture
-def placed(tmp_path: Path, cluster: Cluster, ingresses: Ingresses) -> Iterator[Path]:
+@pytest.fixture(scope="module")
+def placed(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster, ingresses: Ingresses) -> Iterator[Path]:
     """A folder whose projects go into the cluster."""
     del ingresses  # clients come in there
+    folder = tmp_path_factory.mktemp("promise")
     where = _TARGET.format(registry=cluster.registry, namespace=_NAMESPACE, domain=DOMAIN)
-    (tmp_path / "mcp-workspace.toml").write_text(promise.WORKSPACE + where)
-    yield tmp_path
+    (folder / "mcp-workspace.toml").write_text(promise.WORKSPACE + where)
+    yield folder
     cluster.kubectl("delete", "namespace", _NAMESPACE, "--ignore-not-found", "--wait=false")
 
 

@@ -351,6 +351,12 @@ def _problem(name: str, method: str, path: str, status: int, message: str) -> Pr
                 "take the patch away that loosens its security context, or use another namespace",
                 found=message,
             )
+        case 403 if "is being terminated" in message:
+            return Problem(
+                "the namespace is being removed, and takes nothing new until it is gone",
+                "wait until kubectl get namespace no longer shows it, then run the same command again",
+                found=message,
+            )
         case 403:
             return Problem(
                 f"the cluster {name} does not allow it: {message}",

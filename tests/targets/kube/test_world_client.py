@@ -118,6 +118,11 @@ def test_what_passes_is_asked_again_where_that_harms_nobody(api: Api, said: Said
         ),
         (status(403, "Forbidden", "exceeded quota: q, requested: pods=1"), "quota does not leave room", "ask for less"),
         (status(403, "Forbidden", 'violates PodSecurity "restricted:latest"'), "Pod Security", "patch"),
+        (
+            status(403, "Forbidden", "unable to create new content in namespace n because it is being terminated"),
+            "is being removed",
+            "wait until",
+        ),
         (status(422, "Invalid", "spec.replicas: Invalid value: -1"), "refuses an object: spec.replicas", "mend"),
         (status(405, "MethodNotAllowed", "no"), "answered 405 to GET /x: no", "look"),
     ],
