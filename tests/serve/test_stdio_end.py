@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import json
 import os
 import signal
 import subprocess
@@ -165,3 +166,16 @@ with stdio_server(Path({str(bundle)!r})) as server:
             with contextlib.suppress(OSError):
                 os.kill(pid or client.pid, signal.SIGKILL)
         client.communicate()
+
+
+@pytest.mark.parametrize("tool", ["block_thread", "block_loop"])
+def test_a_call_that_is_cut_off_has_its_line_in_the_log(tmp_path: Path, tool: str) -> None:
+    bundle = make_bundle(tmp_path / "bundle", SOURCE)
+    with stdio_server(bundle) as server:
+        server.initialize()
+        server.call(tool)
+        server.stdin.close()
+        server.process.wait(LIMIT)
+    lines = [json.loads(line) for line in (bundle / "stderr.log").read_text(encoding="utf-8").split("\n") if line]
+    calls = [(line["tool"], line["outcome"]) for line in lines if line.get("method") == "tools/call"]
+    assert calls == [(tool, "gone")]

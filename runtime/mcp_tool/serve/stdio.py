@@ -177,6 +177,11 @@ class Wire:
             record.error_type = record.error_type or error_type
             self.seen(record)
 
+    def abandon(self) -> None:
+        """The end came before the answers: every call that is not over has its line in the log all the same."""
+        for identity in list(ON_STDIO):
+            self._over(identity, "gone")
+
     async def write(self, text: str) -> None:
         """Write whole lines; a client that is gone is no error."""
         try:
@@ -200,6 +205,7 @@ async def serve(server: "Server[Any]", pipes: Pipes, ready: Callable[[], None], 
     from mcp.server.stdio import stdio_server
 
     wire = Wire(pipes, seen)
+    AT_CUT_OFF.insert(0, wire.abandon)
     loop = asyncio.get_running_loop()
 
     def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a signal handler
@@ -213,3 +219,4 @@ async def serve(server: "Server[Any]", pipes: Pipes, ready: Callable[[], None], 
     async with stdio_server(stdin=file, stdout=file) as (read, write):
         ready()
         await server.run(read, write, server.create_initialization_options())
+    wire.abandon()
