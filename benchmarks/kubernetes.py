@@ -1,32 +1,41 @@
-"""Figures of Kubernetes: what an unchanged tool and a hundred tools cost, in a cluster that runs Pods."""
+"""Figures of Kubernetes: what an unchanged tool, a hundred tools and an edit cost, in a cluster that runs Pods."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import re
+import secrets
+import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 from unittest.mock import patch
 
-from benchmarks.docker import MINOR, absent, docker
-from benchmarks.measure import Spread
+from benchmarks.docker import MINOR, Docker, absent, docker
+from benchmarks.load import Address, modern_call
+from benchmarks.measure import Pair, Spread
 from benchmarks.place import PROGRAMS, Place
-from benchmarks.report import Figure
-from benchmarks.sampled import Sample, sample, surroundings
+from benchmarks.report import Figure, milliseconds
+from benchmarks.sampled import Sample, context, edited, sample, surroundings
 from tests import real_parts
 from tests.cluster import cluster as clusters
+from tests.cluster.api import Api
 from tests.cluster.cluster import Cluster
 from tests.containers import bases
 from tests.index import server, wheelhouse
 
 _TOOLS: Final = 100
+_PORT: Final = 8000
+_LIMIT: Final = 300.0
+"""Seconds in which a new Pod must answer, on however busy a machine."""
 _MANIFEST: Final = """
 [scale]
 min = 1
@@ -39,6 +48,16 @@ drain = "1s"
 registry = "{registry}/ours"
 namespace = "ours"
 start_timeout = "240s"
+
+[stage.theirs.target.kubernetes]
+namespace = "theirs"
+"""
+_EDITION: Final = """
+
+@tool
+def edition() -> int:
+    \"\"\"Tell the edition.\"\"\"
+    return {number}
 """
 _KINDS: Final = "serviceaccounts,configmaps,secrets,services,deployments,networkpolicies,poddisruptionbudgets"
 _WORKSPACE: Final = """
@@ -62,10 +81,11 @@ def greet(name: str) -> str:
 
 @dataclass(frozen=True)
 class _Scene:
-    """A cluster, and the environment of commands that know of it."""
+    """A cluster, a daemon of Docker's, and the sample deployed by us and by ``kubectl``."""
 
     place: Place
     cluster: Cluster
+    docker: Docker
     env: Mapping[str, str]
 
     def pack(self, project: Path, *arguments: str) -> Any:
@@ -89,14 +109,28 @@ def kubernetes(place: Place, runs: int) -> Iterator[Figure]:
         more = {"KUBECONFIG": str(cluster.kubeconfig), "MCP_PACK_REGISTRY_MIRROR": cluster.registry}
         os.environ |= {"KUBECONFIG": str(cluster.kubeconfig)}
         env = place.env | more | {"DOCKER_CONFIG": str(place.folder / "docker-config")}
-        scene = _Scene(place, cluster, env)
+        scene = _Scene(place, cluster, running, env)
         yield from _many(scene, max(2, runs // 2))
         stack.enter_context(surroundings(place, running))
         made = sample(place)
         with (made.project / "mcp-tool.toml").open("a") as manifest:
             manifest.write(_MANIFEST.format(registry=cluster.registry))
+        made = _with_an_edition(made)
         scene.pack(made.project, "deploy", "--target", "kubernetes", "--yes")
         yield from _unchanged(scene, made, runs)
+        yield from _edit(scene, made, max(2, runs // 2))
+
+
+def _with_an_edition(made: Sample) -> Sample:
+    """The sample read anew with one tool more, so that its bundles know of it."""
+    from mcp_packager.pipeline.prepare import prepare
+    from mcp_packager.pipeline.project import open_project
+    from mcp_packager.pipeline.requests import Request
+    from mcp_packager.progress import Silent
+
+    made.write(_EDITION.format(number=0))
+    opened = open_project(Request(made.project, targets=("docker",)))
+    return replace(made, prepared=prepare(opened.manifest, opened.aims, locked=False, progress=Silent()))
 
 
 def _many(scene: _Scene, runs: int) -> Iterator[Figure]:
@@ -164,6 +198,122 @@ def _unchanged(scene: _Scene, made: Sample, runs: int) -> Iterator[Figure]:
     note = f"{len(asked)} requests; {objects} objects, {each:.0f} ms each"
     yield Figure("an unchanged tool deployed, in process", " s", Spread.of(seconds[1:]), None, note)
     yield Figure("the same: requests that write", "", Spread.of([len(writes)]), 0, ", ".join(writes))
+
+
+def _edit(scene: _Scene, made: Sample, runs: int) -> Iterator[Figure]:
+    """One line edited, until a new Pod answers; then the same objects by ``docker build``, ``push`` and ``kubectl``."""
+    theirs = _theirs(scene, made)
+    numbers = itertools.count(1)
+    shares: dict[str, list[Mapping[str, float]]] = {"ours": [], "theirs": []}
+
+    def ours(number: int) -> float:
+        made.write(_EDITION.format(number=number))
+        line: list[str | Path] = [
+            PROGRAMS / "mcp-pack",
+            "deploy",
+            "--target",
+            "kubernetes",
+            "--yes",
+            "--json",
+            "--project",
+            made.project,
+        ]
+        started = time.perf_counter()
+        with subprocess.Popen(line, env=dict(scene.env), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as deploying:
+            seconds = _until_answered(scene.cluster, "ours", number, lambda: not deploying.poll()) - started
+            said, complaint = deploying.communicate()
+        if deploying.returncode:
+            raise RuntimeError(complaint.decode(errors="replace")[-2000:])
+        told: Mapping[str, float] = json.loads(said)["deployments"][0]["seconds"]
+        shares["ours"].append({**told, "whole command": time.perf_counter() - started})
+        return seconds
+
+    def them(number: int) -> float:
+        seconds, told = theirs(number)
+        shares["theirs"].append(told)
+        return seconds
+
+    for side in (ours, them):
+        side(next(numbers))
+    pair = Pair.of([(ours(next(numbers)), them(next(numbers))) for _ in range(runs)])
+    note = f"{milliseconds(pair.ours)} / {milliseconds(pair.theirs)}"
+    told = "; ".join(f"{side}: {_by_share(shares[side][1:])}" for side in shares)
+    yield Figure(
+        "one line edited to new Pod answering / docker build + push + kubectl apply", "x", pair.ratio, 0.7, note
+    )
+    yield Figure(
+        "the whole deploy, verified twice",
+        " s",
+        Spread.of([one["whole command"] for one in shares["ours"][1:]]),
+        None,
+        told,
+    )
+
+
+def _by_share(shares: list[Mapping[str, float]]) -> str:
+    medians = {name: Spread.of([one.get(name, 0.0) for one in shares]).median for name in shares[-1]}
+    return ", ".join(f"{name} {seconds * 1000:.0f}" for name, seconds in medians.items() if seconds >= 0.05)
+
+
+def _theirs(scene: _Scene, made: Sample) -> Callable[[int], tuple[float, Mapping[str, float]]]:
+    """The sample's Dockerfile and the objects that ``mcp-pack build`` writes, by hand."""
+    folder = context(scene.place, made, compiled=True)
+    output = scene.place.fresh() / "out"
+    scene.pack(made.project, "build", "--target", "kubernetes", "--stage", "theirs", "--output", str(output))
+    manifests = sorted((output / "kubernetes" / "manifests").glob("*.yaml"))
+    (image,) = {line.split()[-1] for file in manifests for line in file.read_text().splitlines() if " image: " in line}
+    kubectl = scene.cluster.kubectl
+    kubectl("apply", "--server-side", "-f", str(next(file for file in manifests if "namespace" in file.name)))
+    # The one Secret that the objects expect, as the file beside them says.
+    (key,) = re.findall(
+        r"^kubectl create secret generic (\S+)", (output / "kubernetes" / "SECRETS.md").read_text(), re.MULTILINE
+    )
+    kubectl(
+        "create", "secret", "generic", key, "--namespace", "theirs", f"--from-literal=value={secrets.token_hex(32)}"
+    )
+
+    def once(number: int) -> tuple[float, Mapping[str, float]]:
+        edited(folder, _EDITION.format(number=number))
+        name = f"{scene.cluster.registry}/theirs/sample:{number}"
+        moments = [time.perf_counter()]
+        scene.docker.build(folder, name)
+        moments.append(time.perf_counter())
+        scene.docker.run("push", "--quiet", name)
+        moments.append(time.perf_counter())
+        objects = "\n---\n".join(file.read_text().replace(image, name) for file in manifests)
+        kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=objects)
+        moments.append(_until_answered(scene.cluster, "theirs", number))
+        build, push, rollout = (after - before for before, after in itertools.pairwise(moments))
+        return moments[-1] - moments[0], {"build": build, "push": push, "apply and rollout": rollout}
+
+    return once
+
+
+def _until_answered(
+    cluster: Cluster, namespace: str, number: int, may_come: Callable[[], bool] = lambda: True
+) -> float:
+    """When a Pod that the Service leads to first answered with that edition, by the clock of ``time.perf_counter``."""
+    slices = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
+    api, deadline = Api(cluster.kubeconfig), time.perf_counter() + _LIMIT
+    while time.perf_counter() < deadline and may_come():
+        for one in api.items(slices):
+            name = f"{one['metadata']['labels']['kubernetes.io/service-name']}.{namespace}.svc.cluster.local"
+            ready = [each for each in one.get("endpoints") or () if each["conditions"].get("ready")]
+            if any(_answer(each["addresses"][0], name) == number for each in ready):
+                return time.perf_counter()
+        time.sleep(0.02)
+    raise RuntimeError(f"nobody in {namespace} answers with edition {number}")
+
+
+def _answer(address: str, name: str) -> int | None:
+    asked = modern_call(Address(name, 80), "edition", {}, headers={"host": name, "connection": "close"})
+    try:
+        with socket.create_connection((address, _PORT), 5) as connection:
+            connection.sendall(asked)
+            answered = b"".join(iter(lambda: connection.recv(65536), b""))
+        return int(json.loads(answered.partition(b"\r\n\r\n")[2])["result"]["structuredContent"]["result"])
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 def _done(line: list[str | Path], env: Mapping[str, str]) -> Any:

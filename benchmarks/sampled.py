@@ -155,5 +155,7 @@ def lend_wheels(place: Place, of: Sample, folder: Path) -> None:
 
 def edited(folder: Path, line: str) -> None:
     """The same edit in a builder's context."""
-    original = (_SAMPLE / _EDITED).read_text()
-    (folder / "code" / "app" / "sample" / "tools.py").write_text(original + line)
+    original, file = (_SAMPLE / _EDITED).read_text(), folder / "code" / "app" / "sample" / "tools.py"
+    file.write_text(original + line)
+    # Nobody looks whether that bytecode is still the source's.
+    shutil.rmtree(file.parent / "__pycache__", ignore_errors=True)
