@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from benchmarks.place import PROGRAMS, ROOT, Place
+from mcp_packager.testing.aws.running import unpacked
 from tests import real_parts
 from tests.lambda_.asking import legacy
-from tests.lambda_.emulator import unpacked
 
 if TYPE_CHECKING:
     from mcp_packager.bundle import Bundle

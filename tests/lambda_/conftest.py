@@ -21,8 +21,8 @@ from mcp_packager.manifest import load
 from mcp_packager.pipeline.prepare import extract_contract
 from mcp_packager.platforms import Platform
 from mcp_packager.progress import Silent
+from mcp_packager.testing.aws.running import unpacked
 from mcp_targets.aws_lambda.package import package
-from tests.lambda_.emulator import unpacked
 from tests.lambda_.fake import Cloud, running
 from tests.lambda_.functions import TRUST, Made, asked, look
 

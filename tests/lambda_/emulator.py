@@ -10,19 +10,18 @@ import contextlib
 import hashlib
 import http.client
 import json
-import os
 import platform
 import shutil
 import subprocess
 import sys
 import time
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from mcp_packager.testing.aws.running import Invoked
 from tests.lambda_ import ports
 
 EMULATOR = "aws-sam-cli==1.170.0"
@@ -88,14 +87,6 @@ def _uv() -> Path:
 
 
 @dataclass(frozen=True)
-class Invoked:
-    """What came of an invocation: the answer as JSON, and whether the function failed."""
-
-    document: Any
-    failed: bool
-
-
-@dataclass(frozen=True)
 class Emulated:
     """A function in the emulator."""
 
@@ -119,17 +110,6 @@ class Emulated:
         """What the function logged so far, as far as it is JSON."""
         text = self.log.read_text(encoding="utf-8", errors="replace")
         return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
-
-
-def unpacked(zipped: Path, folder: Path) -> Path:
-    """A zip as Lambda lays it out: unpacked, and read-only."""
-    with zipfile.ZipFile(zipped) as archive:
-        for member in archive.infolist():
-            path = Path(archive.extract(member, folder))
-            path.chmod((member.external_attr >> 16) & 0o555)
-    for parent, _, _ in os.walk(folder):
-        Path(parent).chmod(0o555)
-    return folder
 
 
 @contextlib.contextmanager

@@ -17,13 +17,13 @@ import pytest
 
 from mcp_packager.target import Holder, Identity
 from mcp_packager.testing import Pack, Project, greeting
+from mcp_packager.testing.aws.faults import SORTS, Moment, Sort
 from mcp_targets._aws.session import Aws, Wanted
 from mcp_targets.aws_lambda.parameters import Parameters
 from mcp_targets.aws_lambda.place import function_name
 from mcp_targets.aws_lambda.records import ParameterLock
 from tests import sampling
 from tests.lambda_.fake import ACCOUNT, REGION, Cloud, running
-from tests.lambda_.fake.faults import SORTS, Moment, Sort
 from tests.lambda_.test_suite import OPTIONS
 
 pytestmark = [

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, HTTPClientError
 
+from mcp_packager.testing.aws.bounds import LIMIT, UNRESERVED
+from mcp_packager.testing.aws.faults import Moment
 from tests.lambda_.fake import ACCOUNT, Cloud
-from tests.lambda_.fake.bounds import LIMIT, UNRESERVED
-from tests.lambda_.fake.faults import Moment
 from tests.lambda_.functions import TRUST, Made, asked, edited, look, published, refused, weighted, zipped
 
 

@@ -15,8 +15,8 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
+from mcp_packager.testing.aws.signatures import KEY, SECRET
 from tests.lambda_.fake import ACCOUNT, REGION, Cloud
-from tests.lambda_.fake.signatures import KEY, SECRET
 from tests.lambda_.functions import Made, edited, published, refused, weighted
 
 

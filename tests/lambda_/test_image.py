@@ -17,6 +17,7 @@ import pytest
 from mcp_packager.errors import WorldError
 from mcp_packager.pipeline.artifacts import Built
 from mcp_packager.target import Observed, Ref, Resource, Scope
+from mcp_packager.testing.aws.runtime_api import serving
 from mcp_targets.aws_lambda import image, render
 from tests import real_parts
 from tests.conformance.suites import HERE, SUITES
@@ -26,7 +27,6 @@ from tests.lambda_.asking import HELLO, legacy, modern, result
 from tests.lambda_.bridge import bridged
 from tests.lambda_.emulator import started
 from tests.lambda_.imaged import NOBODY, TABLE, Unpacked, built, unpacked
-from tests.lambda_.runtime_api import serving
 from tests.pipeline.projects import MANIFEST, project
 from tests.sampling import whole
 from tests.serve.process import LEGACY

@@ -18,11 +18,11 @@ from typing import Any, cast
 import pytest
 
 from mcp_packager.bundle import content
+from mcp_packager.testing.aws.runtime_api import RuntimeApi, serving
 from mcp_targets.aws_lambda.package import entries
 from mcp_tool.serve.aws import events, streaming
 from mcp_tool.serve.aws.function import CutShortError, Sink
 from tests.lambda_.asking import event, legacy, modern
-from tests.lambda_.runtime_api import RuntimeApi, serving
 from tests.serve.collector import collector
 from tests.serve.process import ENVELOPE, JSON, MODERN, make_bundle, message
 

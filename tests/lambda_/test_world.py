@@ -32,6 +32,7 @@ from mcp_packager.target import (
     base_config,
     identity_of,
 )
+from mcp_packager.testing.aws.others import write_line
 from mcp_targets._aws.rights import actions
 from mcp_targets.aws_lambda import target
 from mcp_targets.aws_lambda.examine import NEEDED, needed_for
@@ -40,7 +41,6 @@ from mcp_targets.aws_lambda.render import ALIAS, FUNCTION, LIVE, URL, VERSION, a
 from mcp_targets.aws_lambda.settings import CONFIG
 from tests.lambda_.deployer import Deployer
 from tests.lambda_.fake import Cloud, running
-from tests.lambda_.fake.others import write_line
 
 pytestmark = pytest.mark.timeout(600)
 SECRET = "[secrets.TOKEN]\n"

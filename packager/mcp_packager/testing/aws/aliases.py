@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tests.lambda_.fake.account import Account, Answer, Asked, Move, page
-from tests.lambda_.fake.refusals import conflict, invalid, missing, outdated
-from tests.lambda_.fake.state import LATEST, Alias, Function, revision
+from mcp_packager.testing.aws.account import Account, Answer, Asked, Move, page
+from mcp_packager.testing.aws.refusals import conflict, invalid, missing, outdated
+from mcp_packager.testing.aws.state import LATEST, Alias, Function, revision
 
 
 def create(account: Account, asked: Asked) -> Answer:

@@ -10,11 +10,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.lambda_.emulator import Invoked
-from tests.lambda_.fake import signatures
-from tests.lambda_.fake.access import let_through
-from tests.lambda_.fake.account import ACCOUNT, REGION
-from tests.lambda_.fake.state import Function, Url
+from mcp_packager.testing.aws import signatures
+from mcp_packager.testing.aws.access import let_through
+from mcp_packager.testing.aws.account import ACCOUNT, REGION
+from mcp_packager.testing.aws.running import Invoked
+from mcp_packager.testing.aws.state import Function, Url
 
 _FORBIDDEN = (
     '{"Message":"Forbidden. For troubleshooting Function URL authorization issues, see: '

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.lambda_.fake.refusals import conflict, missing
+from mcp_packager.testing.aws.refusals import conflict, missing
 
 LATEST = "$LATEST"
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from tests.lambda_.fake.refusals import invalid, unlike
+from mcp_packager.testing.aws.refusals import invalid, unlike
 
 _DEFAULTS: Mapping[str, Any] = {
     "Description": "",

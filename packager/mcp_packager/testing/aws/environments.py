@@ -1,4 +1,4 @@
-"""Execution environments: each version's real files, in AWS's own emulator under AWS's own runtime for Python."""
+"""Execution environments: each version's real files, running as often as requests come at a time."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests import real_parts
-from tests.lambda_ import imaged
-from tests.lambda_.emulator import Emulated, Invoked, emulated, started
-from tests.lambda_.fake.state import Function, Version
+from mcp_packager.testing.aws.running import Invoked, Running, Start
+from mcp_packager.testing.aws.state import Function, Version
 
 MOST = 2
 """Environments of one version: the machine that the tests run on has few processors, and more would only wait."""
@@ -22,7 +20,7 @@ MOST = 2
 
 @dataclass
 class _Environment:
-    running: Emulated
+    running: Running
     closing: contextlib.ExitStack
     log: Path
     stream: str
@@ -44,16 +42,19 @@ class Environments:
         folder: For their logs and their own ``/tmp``.
         around: Variables that each of them has, beside the function's own.
         logged: Told of every line: the group, the stream, the line.
+        start: Starts one of them.
     """
 
-    def __init__(self, folder: Path, around: Mapping[str, str], logged: Callable[[str, str, str], None]) -> None:
+    def __init__(
+        self, folder: Path, around: Mapping[str, str], logged: Callable[[str, str, str], None], start: Start
+    ) -> None:
         self._folder = folder
         self._around = dict(around)
         self._logged = logged
+        self._start = start
         self._pools: dict[tuple[str, str, str], _Pool] = {}
         self._lock = threading.Lock()
         self._numbers = itertools.count()
-        self._images: dict[str, imaged.Unpacked] = {}
 
     def invoke(self, function: Function, version: Version, event: Any) -> tuple[Invoked, list[str]]:
         """Invoke a version in an environment that is warm, or in a new one: what came of it, and what it logged."""
@@ -110,28 +111,12 @@ class Environments:
             "AWS_LAMBDA_FUNCTION_TIMEOUT": str(settings["Timeout"]),
             "AWS_LAMBDA_LOG_FORMAT": settings["LoggingConfig"]["LogFormat"],
             "TMPDIR": str(own),
-            **{key: value for key, value in settings["Environment"]["Variables"].items() if key != _WRAPPER},
+            **settings["Environment"]["Variables"],
         }
         closing = contextlib.ExitStack()
         closing.callback(shutil.rmtree, own, ignore_errors=True)
-        running = closing.enter_context(self._runtime(version, log, around))
+        running = closing.enter_context(self._start(version, log, around))
         return _Environment(running, closing, log, f"[{version.number}]{number:032x}")
-
-    def _runtime(
-        self, version: Version, log: Path, around: Mapping[str, str]
-    ) -> contextlib.AbstractContextManager[Emulated]:
-        """AWS's runtime for Python about a zip; an image's own program."""
-        root = real_parts.lambda_emulator()
-        if not version.code.image:
-            minor = version.settings["Runtime"].removeprefix("python")
-            return emulated(root, Path(version.code.folder), real_parts.python(minor), minor, log, around)
-        with self._lock:
-            files = self._images.get(version.code.image)
-            if files is None:
-                files = imaged.fetched(version.code.image, self._folder / f"image-{len(self._images)}")
-                self._images[version.code.image] = files
-        own = {name: value for name, value in around.items() if name != "TMPDIR"}
-        return started(root, files.command(version.settings["ImageConfig"]), self._folder, log, {**files.env, **own})
 
     def _tell(self, version: Version, environment: _Environment) -> list[str]:
         with environment.log.open("rb") as file:
@@ -147,6 +132,4 @@ class Environments:
 
 
 _OWN_LINES = " (rapid) "
-"""In what the emulator says of itself, which no log of Lambda has."""
-_WRAPPER = "AWS_LAMBDA_EXEC_WRAPPER"
-"""The emulator knows no wrapper scripts and buffers answers: there the function answers in one piece."""
+"""In what AWS's emulator says of itself, which no log of Lambda has."""

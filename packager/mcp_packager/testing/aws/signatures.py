@@ -9,7 +9,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from tests.lambda_.fake.account import REGION
+from mcp_packager.testing.aws.account import REGION
 
 KEY, SECRET = "AKIAEXAMPLEOFTESTS", "example-secret-of-tests"
 """The only credentials that are valid."""

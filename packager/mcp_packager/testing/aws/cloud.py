@@ -15,23 +15,22 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
-from moto import mock_aws
-
-from tests.lambda_.emulator import Invoked
-from tests.lambda_.fake import others, signatures, wire
-from tests.lambda_.fake.account import ACCOUNT, ECR, PRESIGNED, REGION, Account, named
-from tests.lambda_.fake.environments import Environments
-from tests.lambda_.fake.faults import Faults
-from tests.lambda_.fake.lambda_ import OPERATIONS
-from tests.lambda_.fake.others import Response
-from tests.lambda_.fake.refusals import RefusedError, conflict
-from tests.lambda_.fake.state import LATEST, Function, Url, Version
-from tests.lambda_.fake.urls import Urls
+from mcp_packager.testing.aws import others, signatures, wire
+from mcp_packager.testing.aws.account import ACCOUNT, ECR, PRESIGNED, REGION, Account, named
+from mcp_packager.testing.aws.environments import Environments
+from mcp_packager.testing.aws.faults import Faults
+from mcp_packager.testing.aws.lambda_ import OPERATIONS
+from mcp_packager.testing.aws.others import Response
+from mcp_packager.testing.aws.refusals import RefusedError, conflict
+from mcp_packager.testing.aws.running import Invoked, Start
+from mcp_packager.testing.aws.state import LATEST, Function, Url, Version
+from mcp_packager.testing.aws.urls import Urls
 
 _MOST_PAYLOAD = 6_291_556
 _TAIL = 4096
 """Bytes of the log that an invocation answers (Lambda API reference, Invoke, ``LogType``)."""
 _SCOPE = re.compile(r"Credential=[^/]+/\d{8}/[a-z0-9-]*/([a-z0-9-]+)/aws4_request")
+_THROTTLED = ("ThrottlingException", "Rate exceeded")
 _TOO_MANY = RefusedError(429, "TooManyRequestsException", "Rate Exceeded.")
 
 
@@ -87,7 +86,7 @@ class Cloud:
             "role": {role.name: role for role in iam_backends[ACCOUNT]["aws"].roles.values()},
             "log group": logs_backends[ACCOUNT][REGION].groups,
             "alarm": cloudwatch_backends[ACCOUNT][REGION].alarms,
-            "parameter": dict(ssm_backends[ACCOUNT][REGION]._parameters.items()),
+            "parameter": dict(ssm_backends[ACCOUNT][REGION]._parameters.items()),  # noqa: SLF001 - moto lists them by request alone
         }
         return [f"{kind} {name}" for kind, there in kinds.items() for name in sorted(there)]
 
@@ -156,8 +155,8 @@ class Cloud:
             return None
         try:
             if fate == "throttle":
-                raise RefusedError(400 if service == "ssm" else 429, "ThrottlingException", "Rate exceeded")
-            if service == "lambda":
+                answer = _refusal(service, RefusedError(400 if service == "ssm" else 429, *_THROTTLED))
+            elif service == "lambda":
                 answer = self._lambda(operation, detail)
             else:
                 others.check(service, operation, body)
@@ -262,15 +261,18 @@ class _Front(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def running(folder: Path, *, slow: int = 1, shy: int = 1, registry: str = ECR) -> Iterator[Cloud]:
+def running(folder: Path, *, start: Start, slow: int = 1, shy: int = 1, registry: str = ECR) -> Iterator[Cloud]:
     """Serve an account on loopback until the block ends.
 
     Args:
         folder: For zips and logs.
+        start: Runs functions.
         slow: How many looks find a function still being made or changed.
         shy: How often a new role is said not to be assumable.
         registry: ``host:port`` of a registry that stands for ECR: whose repositories are said to be there.
     """
+    from moto import mock_aws
+
     code, logs = folder / "code", folder / "logs"
     code.mkdir()
     logs.mkdir()
@@ -285,7 +287,7 @@ def running(folder: Path, *, slow: int = 1, shy: int = 1, registry: str = ECR) -
         "AWS_ENDPOINT_URL_SSM": address,
         "AWS_ENDPOINT_URL_SECRETS_MANAGER": address,
     }
-    environments = Environments(logs, around, others.write_line)
+    environments = Environments(logs, around, others.write_line, start)
     lock = threading.RLock()
     urls = Urls()
     account = Account(others.trusted, urls.open, urls.close, str(code), slow, shy, registry=registry, address=address)

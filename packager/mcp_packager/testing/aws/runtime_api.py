@@ -4,6 +4,8 @@ It speaks HTTP as the documented interface does (Lambda developer guide, "Using 
 chunk of a streamed answer, and reads trailers.
 """
 
+# ruff: noqa: S101  # assertions are how a test that drives it fails
+
 from __future__ import annotations
 
 import contextlib

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from tests.lambda_.fake import access, aliases, bounds, functions
-from tests.lambda_.fake.account import Account, Answer, Asked
+from mcp_packager.testing.aws import access, aliases, bounds, functions
+from mcp_packager.testing.aws.account import Account, Answer, Asked
 
 OPERATIONS: Mapping[str, Callable[[Account, Asked], Answer]] = MappingProxyType(
     {

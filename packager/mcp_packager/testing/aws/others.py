@@ -9,8 +9,8 @@ from typing import Any
 
 import requests
 
-from tests.lambda_.fake.account import ACCOUNT, ECR, REGION
-from tests.lambda_.fake.refusals import RefusedError, unlike
+from mcp_packager.testing.aws.account import ACCOUNT, ECR, REGION
+from mcp_packager.testing.aws.refusals import RefusedError, unlike
 
 Response = tuple[int, Mapping[str, str], bytes]
 

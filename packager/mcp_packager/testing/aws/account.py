@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.lambda_.fake.refusals import missing
-from tests.lambda_.fake.state import Function, Url
+from mcp_packager.testing.aws.refusals import missing, unlike
+from mcp_packager.testing.aws.state import Function, Url
 
 ACCOUNT, REGION = "123456789012", "eu-central-1"
 """moto's own account."""
@@ -78,7 +78,8 @@ class Account:
 def named(asked: Asked) -> str:
     """The function's name in what was asked."""
     found = re.fullmatch(r"(?:.*:function:|\d{12}:)?([A-Za-z0-9_-]{1,64})(?::.*)?", asked["FunctionName"])
-    assert found, asked["FunctionName"]
+    if found is None:
+        raise unlike(f"Value '{asked['FunctionName']}' at 'functionName' failed to satisfy constraint")
     return found[1]
 
 

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.lambda_.emulator import unpacked
-from tests.lambda_.fake import settings
-from tests.lambda_.fake.account import ACCOUNT, ARN, PRESIGNED, Account, Answer, Asked, named, page
-from tests.lambda_.fake.refusals import RefusedError, conflict, invalid, missing, outdated
-from tests.lambda_.fake.state import LATEST, Code, Function, Version, now, revision
+from mcp_packager.testing.aws import settings
+from mcp_packager.testing.aws.account import ACCOUNT, ARN, PRESIGNED, Account, Answer, Asked, named, page
+from mcp_packager.testing.aws.refusals import RefusedError, conflict, invalid, missing, outdated
+from mcp_packager.testing.aws.running import unpacked
+from mcp_packager.testing.aws.state import LATEST, Code, Function, Version, now, revision
 
 MOST_SENT = 70_167_211
 """Bytes of a request with code in it: 50 MB in base64, and some."""
@@ -79,7 +79,7 @@ def update_code(account: Account, asked: Asked) -> Answer:
     wanted = asked.get("Architectures") or latest.settings["Architectures"]
     if asked.get("DryRun"):
         return {**function.configuration(latest), "CodeSha256": code.sha256, "CodeSize": code.size}
-    function.latest = _anew(account, latest, code, {**latest.settings, "Architectures": wanted})
+    function.latest = _anew(account, code, {**latest.settings, "Architectures": wanted})
     if asked.get("Publish"):
         function.latest.settling = 0
         return _published(account, function)
@@ -93,7 +93,7 @@ def update_configuration(account: Account, asked: Asked) -> Answer:
     function.settled()
     made = settings.changed(function.latest.settings, asked, function.name)
     _assumable(account, made["Role"])
-    function.latest = _anew(account, function.latest, function.latest.code, made)
+    function.latest = _anew(account, function.latest.code, made)
     return function.configuration(function.latest)
 
 
@@ -160,7 +160,7 @@ def _published(account: Account, function: Function, description: str = "") -> A
     return function.configuration(last)
 
 
-def _anew(account: Account, latest: Version, code: Code, made: Mapping[str, Any]) -> Version:
+def _anew(account: Account, code: Code, made: Mapping[str, Any]) -> Version:
     return Version(LATEST, code, dict(made), account.slow, fresh=False, changed=now(), revision=revision())
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tests.lambda_.fake.account import Account, Answer, Asked
-from tests.lambda_.fake.refusals import RefusedError, invalid, missing
-from tests.lambda_.fake.state import LATEST, Function, now
+from mcp_packager.testing.aws.account import Account, Answer, Asked
+from mcp_packager.testing.aws.refusals import RefusedError, invalid, missing
+from mcp_packager.testing.aws.state import LATEST, Function, now
 
 LIMIT, UNRESERVED = 1000, 100
 """Executions at a time of an account, and how many of them no function may reserve (Lambda developer guide,
@@ -40,7 +40,7 @@ def provision(account: Account, asked: Asked) -> Answer:
     """PutProvisionedConcurrencyConfig (Lambda developer guide, "Configuring provisioned concurrency")."""
     function, qualifier = account.function(asked), asked["Qualifier"]
     version, wanted = function.version(qualifier), asked["ProvisionedConcurrentExecutions"]
-    if qualifier == LATEST or version.number == LATEST:
+    if LATEST in {qualifier, version.number}:
         raise invalid("Provisioned Concurrency Configs cannot be applied to unpublished function versions.")
     if version.settings["SnapStart"]["ApplyOn"] != "None":
         raise invalid("Provisioned concurrency is not supported with SnapStart.")
@@ -115,7 +115,7 @@ def _tagged(account: Account, asked: Asked) -> Function:
     return found
 
 
-def account_settings(account: Account, asked: Asked) -> Answer:
+def account_settings(account: Account, _: Asked) -> Answer:
     """GetAccountSettings."""
     taken = sum(one.reserved or 0 for one in account.functions.values())
     return {

@@ -8,9 +8,9 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from tests.lambda_.fake.account import Account, Answer, Asked, page
-from tests.lambda_.fake.refusals import conflict, invalid, missing, outdated, unlike
-from tests.lambda_.fake.state import Function, Url, revision
+from mcp_packager.testing.aws.account import Account, Answer, Asked, page
+from mcp_packager.testing.aws.refusals import conflict, invalid, missing, outdated, unlike
+from mcp_packager.testing.aws.state import Function, Url, revision
 
 URL_ACTION, INVOKE_ACTION = "lambda:InvokeFunctionUrl", "lambda:InvokeFunction"
 
