@@ -3,12 +3,15 @@
 python launcher.py local|docker|kubernetes    one order a line on standard input, one answer a line on standard output
 
     order    {"argv": [...], "moment": {"sort": "before" | "after" | "inside", "number": 3, "step": "" | "…"} | null}
-    answer   {"code": 0 | -9 | ..., "told": "...", "writes": ["lock", "create home home", ...], "inside": ["…", …]}
+    answer   {"code": 0 | -9 | ..., "told": "...", "writes": ["lock", "create home home", ...], "inside": ["…", …],
+              "journal": ["before lock", "inside lock: …", "after lock", ...]}
 
 A write is a call of the world's ``apply``, ``records.add``, ``records.remove`` or ``lock.swap``. What happens inside of
-one is what Python tells its audit hooks: for `local` of files, processes and signals, for `docker` and `kubernetes` of
-requests that change something at the daemon, the API server or the registry. A moment's number counts the writes from
-0, or inside of them the steps that are called ``step``.
+one is what Python tells its audit hooks: for `local` of files, processes and signals, for `docker` of requests that
+change something at the daemon, each in the moment that it begins. For `kubernetes` it is each request that changes
+something at the API server or in the registry, in the moment that the same write asks the next thing: what was wanted
+is there, and nobody has waited for it. (The moment that its first request begins is that before the write.) A moment's
+number counts the writes from 0, or inside of them the steps that are called ``step``.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ from mcp_packager.target import Holder, Release, Step
 from mcp_packager.verify import verify  # noqa: F401  # the same
 
 _REQUEST: Final = re.compile(rb"(POST|PUT|DELETE) /v[\d.]+(/[a-z]+)\S*?(/start|/stop|/exec|/archive|/load)?[? ]")
-_ASKED: Final = re.compile(rb"(POST|PUT|PATCH|DELETE) (/api/|/apis/|/v2/)(\S*)")
+_ASKED: Final = re.compile(rb"(?:(POST|PUT|PATCH|DELETE)|GET|HEAD) (/api/|/apis/|/v2/)(\S*)")
 _CONTENT: Final = re.compile(r"\b[0-9a-f]{12,16}\b")
 _TOUCHING: Final = frozenset(
     {"os.rename", "os.link", "os.symlink", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.chmod", "os.kill"}
@@ -54,8 +57,7 @@ class Moments:
         with self._mutex:
             number = self._counts[sort, step]
             self._counts[sort, step] += 1
-            if sort != "after":
-                os.write(self._journal, f"{sort} {what}\n".encode())
+            os.write(self._journal, f"{sort} {what}\n".encode())
             if self._moment == {"sort": sort, "number": number, "step": step}:
                 os.kill(os.getpid(), signal.SIGKILL)
 
@@ -66,7 +68,7 @@ class Moments:
             if not name(*arguments):
                 return write(this, *arguments)
             self.reached("before", name(*arguments))
-            self._writing.now = name(*arguments)
+            self._writing.now, self._writing.asked = name(*arguments), ""
             try:
                 answer = write(this, *arguments)
             finally:
@@ -87,10 +89,13 @@ class Moments:
             self._within("" if found is None else b"".join(part or b"" for part in found.groups()).decode())
 
     def asked(self, event: str, arguments: tuple[Any, ...]) -> None:
-        """What Python is about to ask of the API server or of the registry."""
+        """What Python is about to ask of the API server or of the registry: what it asked before is answered."""
+        found = None
         if event == "http.client.send" and isinstance(arguments[1], bytes):
             found = _ASKED.match(arguments[1])
-            self._within("" if found is None else f"{found[1].decode()} {_plural(found[2], found[3])}")
+        if found is not None:
+            self._within(getattr(self._writing, "asked", ""))
+            self._writing.asked = f"{found[1].decode()} {_plural(found[2], found[3])}" if found[1] else ""
 
     def _within(self, what: str) -> None:
         now = getattr(self._writing, "now", "")
@@ -195,6 +200,7 @@ def _run(world: World, order: dict[str, Any]) -> dict[str, Any]:
             "told": _text(told),
             "writes": [line.removeprefix("before ") for line in lines if line.startswith("before ")],
             "inside": [line.removeprefix("inside ") for line in lines if line.startswith("inside ")],
+            "journal": lines,
         }
 
 

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -164,12 +164,10 @@ def commands(target: str, project: Path, environ: Mapping[str, str]) -> Iterator
 
 def moments(undisturbed: Mapping[str, Any], what: str) -> list[Moment]:
     """When to die: before and after each write, and inside of some, or a sample of that."""
-    numbers = range(len(undisturbed["writes"]))
-    around = [{"sort": sort, "number": number, "step": ""} for number in numbers for sort in ("before", "after")]
-    found: list[Moment] = sampling.sampled(around, _SAMPLE, of=what)
+    draw = random.Random(f"{sampling.seed()} {what}")
+    found = sampling.sampled(_around(undisturbed["journal"], draw), _SAMPLE, of=what)
     # One of each sort of step in each write, at random among its like; how often a signal is sent, or a container is
     # asked whether it has done its part, is up to chance.
-    draw = random.Random(f"{sampling.seed()} {what}")
     inside = [
         {
             "sort": "inside",
@@ -179,6 +177,24 @@ def moments(undisturbed: Mapping[str, Any], what: str) -> list[Moment]:
         for step, count in Counter(undisturbed["inside"]).items()
     ]
     return found + draw.sample(inside, min(len(inside), _WHOLE_INSIDE if sampling.whole() else _SAMPLE))
+
+
+def _around(journal: Sequence[str], draw: random.Random) -> list[Moment]:
+    """Before and after each write; after one and before the next, while no other is under way, the world is the same:
+    there it is one of the two, at random."""
+    found: list[Moment] = []
+    counts: Counter[str] = Counter()
+    for line in journal:
+        sort = line.partition(" ")[0]
+        if sort == "inside":
+            continue
+        moment = {"sort": sort, "number": counts[sort], "step": ""}
+        if sort == "before" and found and counts["before"] == counts["after"]:
+            found[-1] = draw.choice((found[-1], moment))
+        else:
+            found.append(moment)
+        counts[sort] += 1
+    return found
 
 
 Told = Callable[[str], None]
