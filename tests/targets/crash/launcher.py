@@ -34,7 +34,7 @@ from mcp_packager.verify import verify  # noqa: F401  # the same
 
 _REQUEST: Final = re.compile(rb"(POST|PUT|DELETE) /v[\d.]+(/[a-z]+)\S*?(/start|/stop|/exec|/archive|/load)?[? ]")
 _ASKED: Final = re.compile(rb"(?:(POST|PUT|PATCH|DELETE)|GET|HEAD) (/api/|/apis/|/v2/)(\S*)")
-_CONTENT: Final = re.compile(r"\b[0-9a-f]{12,16}\b")
+_CONTENT: Final = re.compile(r"\b[0-9a-f]{12,16}\b(-[0-9a-f]{8}\b)?")
 _TOUCHING: Final = frozenset(
     {"os.rename", "os.link", "os.symlink", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.chmod", "os.kill"}
     | {"subprocess.Popen", "os.posix_spawn", "os.fork"}
