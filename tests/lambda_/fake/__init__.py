@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mcp_packager.testing import aws
-from mcp_packager.testing.aws import ACCOUNT, ECR, REGION, Cloud
+from mcp_packager.testing.aws import ACCOUNT, ECR, REGION, Cloud, processes
 from mcp_packager.testing.aws.running import Running
 from mcp_packager.testing.aws.state import Version
 from tests import real_parts
@@ -21,7 +21,7 @@ from tests.lambda_.emulator import emulated, started
 __all__ = ["ACCOUNT", "REGION", "Cloud", "running"]
 
 _WRAPPER = "AWS_LAMBDA_EXEC_WRAPPER"
-"""The emulator knows no wrapper scripts and buffers answers: there the function answers in one piece."""
+"""The emulator knows no wrapper scripts and buffers answers: what streams runs as a plain process."""
 
 
 @contextlib.contextmanager
@@ -42,14 +42,16 @@ class _Emulator:
     def start(
         self, version: Version, log: Path, around: Mapping[str, str]
     ) -> contextlib.AbstractContextManager[Running]:
-        """AWS's runtime for Python about a zip; an image's own program."""
+        """AWS's runtime for Python about a zip, or what the zip has in its place; an image's own program."""
         root = real_parts.lambda_emulator()
-        said = {name: value for name, value in around.items() if name != _WRAPPER}
         if not version.code.image:
             minor = version.settings["Runtime"].removeprefix("python")
-            return emulated(root, Path(version.code.folder), real_parts.python(minor), minor, log, said)
+            python = real_parts.python(minor)
+            if _WRAPPER in around:
+                return processes.started(version, log, around, python=python)
+            return emulated(root, Path(version.code.folder), python, minor, log, around)
         files = self._files(version.code.image)
-        own = {name: value for name, value in said.items() if name != "TMPDIR"}
+        own = {name: value for name, value in around.items() if name != "TMPDIR"}
         return started(root, files.command(version.settings["ImageConfig"]), self._folder, log, {**files.env, **own})
 
     def _files(self, image: str) -> imaged.Unpacked:

@@ -21,8 +21,9 @@ from mcp_packager.testing.aws.environments import Environments
 from mcp_packager.testing.aws.faults import Faults
 from mcp_packager.testing.aws.lambda_ import OPERATIONS
 from mcp_packager.testing.aws.others import Response
+from mcp_packager.testing.aws.processes import started
 from mcp_packager.testing.aws.refusals import RefusedError, conflict
-from mcp_packager.testing.aws.running import Invoked, Start
+from mcp_packager.testing.aws.running import Invoked, Start, Streamed
 from mcp_packager.testing.aws.state import LATEST, Function, Url, Version
 from mcp_packager.testing.aws.urls import Urls
 
@@ -118,7 +119,7 @@ class Cloud:
             headers["x-amz-log-result"] = base64.b64encode("\n".join(lines).encode()[-_TAIL:]).decode()
         return 200, headers, json.dumps(invoked.document).encode()
 
-    def through(self, function: Function, url: Url, event: Mapping[str, Any]) -> Invoked | None:
+    def through(self, function: Function, url: Url, event: Mapping[str, Any]) -> Invoked | Streamed | None:
         """What a URL leads to."""
         with self.lock:
             try:
@@ -126,6 +127,8 @@ class Cloud:
                 _ready(function, version)
             except RefusedError:
                 return None
+        if url.mode == "RESPONSE_STREAM":
+            return self.environments.stream(function, version, event)[0]
         return self.environments.invoke(function, version, event)[0]
 
     def operation(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> tuple[str, str, Any]:
@@ -261,12 +264,14 @@ class _Front(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def running(folder: Path, *, start: Start, slow: int = 1, shy: int = 1, registry: str = ECR) -> Iterator[Cloud]:
+def running(
+    folder: Path, *, start: Start = started, slow: int = 1, shy: int = 1, registry: str = ECR
+) -> Iterator[Cloud]:
     """Serve an account on loopback until the block ends.
 
     Args:
         folder: For zips and logs.
-        start: Runs functions.
+        start: Runs functions; plain processes by default.
         slow: How many looks find a function still being made or changed.
         shy: How often a new role is said not to be assumable.
         registry: ``host:port`` of a registry that stands for ECR: whose repositories are said to be there.

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import itertools
 import shutil
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mcp_packager.testing.aws.running import Invoked, Running, Start
+from mcp_packager.testing.aws.running import CutError, Invoked, Running, Start, Streamed
 from mcp_packager.testing.aws.state import Function, Version
 
 MOST = 2
@@ -57,11 +58,20 @@ class Environments:
         self._numbers = itertools.count()
 
     def invoke(self, function: Function, version: Version, event: Any) -> tuple[Invoked, list[str]]:
-        """Invoke a version in an environment that is warm, or in a new one: what came of it, and what it logged."""
+        """Invoke a version in an environment that is warm, or in a new one: what came of it, and what it logged.
+
+        A streamed answer is waited for and put together (where Lambda would answer its bytes as they stand).
+        """
+        answer, lines = self.stream(function, version, event)
+        return (answer, lines) if isinstance(answer, Invoked) else (_whole(answer), lines)
+
+    def stream(self, function: Function, version: Version, event: Any) -> tuple[Invoked | Streamed, list[str]]:
+        """The same, with a streamed answer on its way: its environment is busy until its pieces are read."""
         key = (function.arn, version.number, version.revision)
         with self._lock:
             pool = self._pools.setdefault(key, _Pool())
-        with pool.room:
+        with contextlib.ExitStack() as held:
+            held.enter_context(pool.room)
             with self._lock:
                 environment = pool.idle.pop() if pool.idle else None
             environment = environment or self._started(function, version)
@@ -70,16 +80,28 @@ class Environments:
             except BaseException:
                 environment.closing.close()
                 raise
-            broken = answer.failed and str(answer.document.get("errorType", "")).startswith("Runtime.")
-            if broken:
-                environment.closing.close()  # what it said last is in its log only then
-            lines = self._tell(version, environment)
-            with self._lock:
-                if not broken and key in self._pools:
-                    pool.idle.append(environment)
-                    return answer, lines
-            environment.closing.close()
-            return answer, lines
+            if isinstance(answer, Streamed):
+                pieces = _held(
+                    answer.pieces, held.pop_all(), lambda is_cut: self._back(key, version, environment, broken=is_cut)
+                )
+                next(pieces)
+                return Streamed(answer.head, pieces), []
+            broken = answer.failed and str(answer.document.get("errorType", "")).startswith(_BROKEN)
+            return answer, self._back(key, version, environment, broken=broken)
+
+    def _back(
+        self, key: tuple[str, str, str], version: Version, environment: _Environment, *, broken: bool
+    ) -> list[str]:
+        """Keep an environment warm that can be used again, and answer what it logged."""
+        if broken:
+            environment.closing.close()  # what it said last is in its log only then
+        lines = self._tell(version, environment)
+        with self._lock:
+            if not broken and key in self._pools:
+                self._pools[key].idle.append(environment)
+                return lines
+        environment.closing.close()
+        return lines
 
     def forget(self, function: Function, keep: Mapping[str, str]) -> None:
         """End what no version runs in any more; ``keep`` has each version's revision by number."""
@@ -133,3 +155,42 @@ class Environments:
 
 _OWN_LINES = " (rapid) "
 """In what AWS's emulator says of itself, which no log of Lambda has."""
+_BROKEN = ("Runtime.", "Sandbox.")
+"""How the names of errors begin after which Lambda uses an environment no longer."""
+
+
+def _held(pieces: Generator[bytes], held: contextlib.ExitStack, done: Callable[[bool], object]) -> Generator[bytes]:
+    """The pieces; once the function has ended its answer, ``done`` is told whether it was cut short.
+
+    The function ends it also where the reader goes away. The first ``next`` only makes it so.
+    """
+    is_cut = True
+    with held:
+        try:
+            yield b""
+            # `yield from` would end the pieces too where their reader goes away.
+            for piece in pieces:  # noqa: UP028
+                yield piece
+            is_cut = False
+        except GeneratorExit:
+            is_cut = _is_cut(pieces)
+            raise
+        finally:
+            done(is_cut)
+
+
+def _is_cut(rest: Iterator[bytes]) -> bool:
+    try:
+        for _ in rest:
+            pass
+    except CutError:
+        return True
+    return False
+
+
+def _whole(answer: Streamed) -> Invoked:
+    try:
+        body = b"".join(answer.pieces)
+    except CutError as error:
+        return Invoked({"errorType": str(error), "errorMessage": "the answer ended before it was whole"}, failed=True)
+    return Invoked({**answer.head, "body": base64.b64encode(body).decode(), "isBase64Encoded": True}, failed=False)

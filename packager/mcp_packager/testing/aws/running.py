@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +21,26 @@ class Invoked:
     failed: bool
 
 
+class CutError(Exception):
+    """A streamed answer ended before it was whole."""
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """An answer on its way: its status and headers as Lambda's prelude has them, and its body as it comes.
+
+    Reading ``pieces`` raises :class:`CutError` where the function says that it could not end the answer.
+    """
+
+    head: Mapping[str, Any]
+    pieces: Generator[bytes]
+
+
 class Running(Protocol):
     """One execution environment."""
 
-    def invoke(self, event: Any) -> Invoked:
-        """Invoke it with an event; one at a time."""
+    def invoke(self, event: Any) -> Invoked | Streamed:
+        """Invoke it with an event; one at a time, and a streamed answer is read to its end before the next."""
 
 
 Start = Callable[[Version, Path, Mapping[str, str]], AbstractContextManager[Running]]

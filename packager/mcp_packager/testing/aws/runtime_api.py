@@ -1,9 +1,8 @@
-"""A fake of Lambda's Runtime API, for what the emulator does not do: answers that are streamed, snapshots.
+"""A fake of Lambda's Runtime API: events are handed out, and answers taken in one piece or as they are streamed.
 
 It speaks HTTP as the documented interface does (Lambda developer guide, "Using the Lambda runtime API"), keeps each
 chunk of a streamed answer, and reads trailers.
 """
-
 # ruff: noqa: S101  # assertions are how a test that drives it fails
 
 from __future__ import annotations
@@ -13,35 +12,61 @@ import json
 import queue
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 PREFIX = "/2018-06-01/runtime"
 WAIT = 60.0
+STREAMED = "application/vnd.awslambda.http-integration-response"
+END_OF_HEAD = bytes(8)
+_OVER: Any = object()
 
 
 @dataclass
 class Posted:
-    """One request of the runtime's."""
+    """One request of the runtime's; ``whole`` once all of it is there."""
 
     path: str
     headers: dict[str, str]
     chunks: list[bytes] = field(default_factory=list)
     trailers: dict[str, str] = field(default_factory=dict)
+    whole: bool = False
+    _coming: queue.Queue[bytes | None] = field(default_factory=queue.Queue)
 
     @property
     def body(self) -> bytes:
-        """All of it."""
+        """All of it, once it was posted."""
         return b"".join(self.chunks)
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether the runtime sends its answer as it is made."""
+        return self.headers.get("lambda-runtime-function-response-mode") == "streaming"
 
     def streamed(self) -> tuple[dict[str, Any], bytes]:
         """Prelude and body of an answer that was streamed."""
-        assert self.headers["lambda-runtime-function-response-mode"] == "streaming"
-        assert self.headers["content-type"] == "application/vnd.awslambda.http-integration-response"
-        head, mark, body = self.body.partition(bytes(8))
+        assert self.is_stream
+        assert self.headers["content-type"] == STREAMED
+        head, mark, body = self.body.partition(END_OF_HEAD)
         assert mark
         return json.loads(head), body
+
+    def came(self, chunk: bytes | None) -> None:
+        """Take a chunk; ``None``: there are no more."""
+        if chunk is not None:
+            self.chunks.append(chunk)
+        self._coming.put(chunk)
+
+    def pieces(self) -> Iterator[bytes]:
+        """Each chunk as soon as it is there; for one reader.
+
+        Raises:
+            queue.Empty: nothing came for as long as an invocation may take.
+        """
+        while (chunk := self._coming.get(timeout=WAIT)) is not None:
+            yield chunk
 
 
 class RuntimeApi:
@@ -50,10 +75,10 @@ class RuntimeApi:
     def __init__(self, listening: socket.socket) -> None:
         self._listening = listening
         self._events: queue.Queue[Any] = queue.Queue()
+        self._begun: queue.Queue[Posted] = queue.Queue()
         self._posted: queue.Queue[Posted] = queue.Queue()
         self._restore = threading.Event()
         self._restores = threading.Event()
-        self._body = threading.Event()
         self._count = 0
 
     @property
@@ -62,18 +87,26 @@ class RuntimeApi:
         host, port = self._listening.getsockname()
         return f"{host}:{port}"
 
+    def hand_out(self, event: Any) -> None:
+        """Have the runtime find an event."""
+        self._events.put(event)
+
     def invoke(self, event: Any) -> Posted:
         """Hand out an event, and wait for what is posted about it."""
-        self._events.put(event)
+        self.hand_out(event)
         return self.posted()
 
     def posted(self) -> Posted:
-        """Wait for what is posted next."""
+        """Wait for what is posted next, until it is whole."""
         return self._posted.get(timeout=WAIT)
 
-    def await_body(self) -> None:
-        """Wait until something of a streamed answer's body is there, before its end."""
-        assert self._body.wait(WAIT)
+    def begun(self, seconds: float = WAIT) -> Posted:
+        """Wait for the beginning of what is posted next; its pieces are on their way.
+
+        Raises:
+            queue.Empty: nothing was posted for so long.
+        """
+        return self._begun.get(timeout=seconds)
 
     def await_snapshot(self) -> None:
         """Wait until the runtime says that it may be copied."""
@@ -89,41 +122,53 @@ class RuntimeApi:
             try:
                 connection, _ = self._listening.accept()
             except OSError:
+                self._events.put(_OVER)
                 return
             threading.Thread(target=self._one, args=(connection,), daemon=True).start()
 
     def _one(self, connection: socket.socket) -> None:
         with connection, connection.makefile("rb") as reader, contextlib.suppress(OSError, ValueError):
             _, path, _ = reader.readline().decode().split()
-            headers = _fields(reader)
-            asked = Posted(path.removeprefix(PREFIX), headers)
-            if headers.get("transfer-encoding") == "chunked":
-                while size := int(reader.readline(), 16):
-                    asked.chunks.append(reader.read(size))
-                    reader.readline()
-                    if len(asked.chunks) > 1:  # the first one is the head
-                        self._body.set()
-                asked.trailers = _fields(reader)
-            else:
-                asked.chunks.append(reader.read(int(headers.get("content-length", "0"))))
-            self._answer(connection, asked)
+            asked = Posted(path.removeprefix(PREFIX), _fields(reader))
+            if asked.path.endswith("/next"):
+                self._next(connection, asked.path)
+                return
+            self._begun.put(asked)
+            try:
+                _read(reader, asked)
+                asked.whole = True
+            finally:
+                asked.came(None)
+            connection.sendall(b'HTTP/1.1 202 Accepted\r\nContent-Length: 15\r\n\r\n{"status":"OK"}')
+            self._posted.put(asked)
 
-    def _answer(self, connection: socket.socket, asked: Posted) -> None:
-        match asked.path:
-            case "/invocation/next":
-                event = self._events.get()
-                self._count += 1
-                body = json.dumps(event).encode()
-                told = f"Lambda-Runtime-Aws-Request-Id: request-{self._count}\r\nLambda-Runtime-Trace-Id: Root=1-2\r\n"
-                head = f"HTTP/1.1 200 OK\r\n{told}Content-Length: {len(body)}\r\n\r\n"
-                connection.sendall(head.encode() + body)
-            case "/restore/next":
-                self._restores.set()
-                self._restore.wait(WAIT)
-                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-            case _:
-                connection.sendall(b'HTTP/1.1 202 Accepted\r\nContent-Length: 15\r\n\r\n{"status":"OK"}')
-                self._posted.put(asked)
+    def _next(self, connection: socket.socket, path: str) -> None:
+        if path == "/restore/next":
+            self._restores.set()
+            self._restore.wait(WAIT)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            return
+        event = self._events.get()
+        if event is _OVER:
+            self._events.put(_OVER)
+            return
+        self._count += 1
+        body = json.dumps(event).encode()
+        told = (
+            f"Lambda-Runtime-Aws-Request-Id: request-{self._count}\r\nLambda-Runtime-Trace-Id: Root=1-2\r\n"
+            f"Lambda-Runtime-Deadline-Ms: {int((time.time() + WAIT) * 1000)}\r\n"
+        )
+        connection.sendall(f"HTTP/1.1 200 OK\r\n{told}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+
+
+def _read(reader: Any, asked: Posted) -> None:
+    if asked.headers.get("transfer-encoding") != "chunked":
+        asked.came(reader.read(int(asked.headers.get("content-length", "0"))))
+        return
+    while size := int(reader.readline(), 16):
+        asked.came(reader.read(size))
+        reader.readline()
+    asked.trailers = _fields(reader)
 
 
 def _fields(reader: Any) -> dict[str, str]:

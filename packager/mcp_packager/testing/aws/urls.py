@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from urllib.parse import urlsplit
 from mcp_packager.testing.aws import signatures
 from mcp_packager.testing.aws.access import let_through
 from mcp_packager.testing.aws.account import ACCOUNT, REGION
-from mcp_packager.testing.aws.running import Invoked
+from mcp_packager.testing.aws.running import CutError, Invoked, Streamed
 from mcp_packager.testing.aws.state import Function, Url
 
 _FORBIDDEN = (
@@ -31,7 +32,7 @@ class Caller:
     account: str = ACCOUNT
 
 
-Through = Callable[[Function, Url, Mapping[str, Any]], Invoked | None]
+Through = Callable[[Function, Url, Mapping[str, Any]], Invoked | Streamed | None]
 """Invokes what a URL leads to; ``None`` where Lambda would not (throttled)."""
 
 
@@ -98,6 +99,8 @@ class _Answering(BaseHTTPRequestHandler):
                 {"content-type": "application/json"},
                 b'{"Reason":"ReservedFunctionConcurrentInvocationLimitExceeded"}',
             )
+        elif isinstance(invoked, Streamed):
+            self._stream(invoked)
         elif invoked.failed:
             # Lambda developer guide, "Invoking Lambda function URLs": an error of the function is a 502.
             self._reply(502, {"content-type": "application/json"}, b'{"Message":"Internal Server Error"}')
@@ -127,6 +130,21 @@ class _Answering(BaseHTTPRequestHandler):
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def _stream(self, answer: Streamed) -> None:
+        """Pass each piece on as it comes (Lambda developer guide, "Response streaming for Lambda functions")."""
+        with contextlib.closing(answer.pieces) as pieces, contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self.send_response_only(answer.head["statusCode"])
+            for name, value in answer.head.get("headers", {}).items():
+                self.send_header(name, value)
+            self.send_header("transfer-encoding", "chunked")
+            self.end_headers()
+            try:
+                for piece in pieces:
+                    self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+                self.wfile.write(b"0\r\n\r\n")
+            except CutError:
+                self.close_connection = True
 
     def log_message(self, *_: object) -> None:
         """Nobody reads it."""
