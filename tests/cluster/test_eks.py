@@ -29,7 +29,7 @@ from mcp_targets._kube.objects import Objects
 from mcp_targets._kube.rights import cluster_role
 from mcp_targets.eks.examine import NEEDED
 from tests.cluster import amazon, roles
-from tests.cluster.amazon import ACCOUNT, CLUSTER, DEPLOYERS, REGION, Places
+from tests.cluster.amazon import ACCOUNT, CLUSTER, REGION, Places
 from tests.cluster.cluster import Cluster
 from tests.cluster.ingress import DOMAIN, Ingresses
 from tests.cluster.machine import NODE
@@ -75,16 +75,7 @@ keys = ["KEY"]
 @pytest.fixture(scope="module")
 def places(cluster: Cluster, ingresses: Ingresses, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
     """An account with the cluster in it."""
-    cluster.apply(
-        cluster_role(),
-        {
-            "apiVersion": "rbac.authorization.k8s.io/v1",
-            "kind": "ClusterRoleBinding",
-            "metadata": {"name": "deployers"},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "mcp-pack-deployer"},
-            "subjects": [{"kind": "Group", "name": DEPLOYERS}],
-        },
-    )
+    cluster.apply(*amazon.deployers())
     folder = tmp_path_factory.mktemp("amazon")
     with amazon.account(cluster, folder, hosts=ingresses.hosts, authority=ingresses.authority) as there:
         yield there

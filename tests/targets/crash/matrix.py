@@ -180,20 +180,42 @@ def moments(undisturbed: Mapping[str, Any], what: str) -> list[Moment]:
 
 
 def _around(journal: Sequence[str], draw: random.Random) -> list[Moment]:
-    """Before and after each write; after one and before the next, while no other is under way, the world is the same:
-    there it is one of the two, at random."""
+    """Before and after each write, once for each state of the world, at random where two moments have one.
+
+    After one write and before the next, while no other is under way, the world is the same. While others are under way
+    it is up to chance which of them are done, before a write and after it: such a write has one moment.
+    """
     found: list[Moment] = []
     counts: Counter[str] = Counter()
+    chosen = {write: draw.choice(("before", "after")) for write in sorted(_overlapping(journal))}
+    ended = False
     for line in journal:
-        sort = line.partition(" ")[0]
+        sort, _, write = line.partition(" ")
         if sort == "inside":
             continue
         moment = {"sort": sort, "number": counts[sort], "step": ""}
-        if sort == "before" and found and counts["before"] == counts["after"]:
-            found[-1] = draw.choice((found[-1], moment))
-        else:
-            found.append(moment)
         counts[sort] += 1
+        kept = chosen.get(write, sort) == sort
+        if kept and sort == "before" and ended:
+            found[-1] = draw.choice((found[-1], moment))
+        elif kept:
+            found.append(moment)
+        ended = kept and sort == "after" and counts["before"] == counts["after"]
+    return found
+
+
+def _overlapping(journal: Sequence[str]) -> set[str]:
+    """Writes beside which another was under way."""
+    found: set[str] = set()
+    under_way: list[str] = []
+    for line in journal:
+        sort, _, write = line.partition(" ")
+        if sort == "before":
+            under_way.append(write)
+            if len(under_way) > 1:
+                found.update(under_way)
+        elif sort == "after":
+            under_way.remove(write)
     return found
 
 
