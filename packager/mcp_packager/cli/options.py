@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from click.shell_completion import CompletionItem
 from mcp_packager.cli.streams import ServicePipeError
 
 if TYPE_CHECKING:
+    from mcp_packager.contract.headstart import HeadStart
     from mcp_packager.pipeline.requests import Request
     from mcp_packager.progress import Progress
 
@@ -30,13 +31,19 @@ class Common:
     quiet: bool
     targets: tuple[str, ...] = ()
     locked: bool = False
+    head: HeadStart | None = None
 
     def request(self, progress: Progress) -> Request:
         """The pipeline's form of it."""
         from mcp_packager.pipeline.requests import Request
 
         return Request(
-            project=self.project, stage=self.stage, targets=self.targets, locked=self.locked, progress=progress
+            project=self.project,
+            stage=self.stage,
+            targets=self.targets,
+            locked=self.locked,
+            progress=progress,
+            head=self.head,
         )
 
 
@@ -84,11 +91,17 @@ def _project(words: str) -> Callable[[Command], Command]:
 
 
 def common_options(
-    *, targets: bool = False, locked: bool = False, json: bool = True, words: str = _PROJECT
+    *,
+    targets: bool = False,
+    locked: bool = False,
+    json: bool = True,
+    words: str = _PROJECT,
+    contract: bool = False,
 ) -> Callable[[Command], Command]:
     """Give a command the options that all share, and pass them as ``common``.
 
-    ``json``: it prints data. ``words``: what ``--project`` is to it.
+    ``json``: it prints data. ``words``: what ``--project`` is to it. ``contract``: it reads the contract, unless
+    ``--artifact`` has one already; that is begun before the command is loaded.
     """
 
     def decorate(function: Command) -> Command:
@@ -103,6 +116,8 @@ def common_options(
                 locked=others.pop("locked") if locked else False,
             )
             try:
+                if contract and not others.get("every") and others.get("artifact") is None:
+                    return _ahead(function, common, **others)
                 return function(common, **others)
             except BrokenPipeError as error:
                 raise ServicePipeError(str(error)) from error
@@ -121,6 +136,13 @@ def common_options(
         return decorated
 
     return decorate
+
+
+def _ahead(function: Command, common: Common, **others: Any) -> Any:
+    from mcp_packager.contract.headstart import begun
+
+    with begun(common.project) as head:
+        return function(replace(common, head=head), **others)
 
 
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")

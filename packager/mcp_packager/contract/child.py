@@ -12,7 +12,7 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
@@ -39,17 +39,35 @@ class Ended:
     late: bool
 
 
-def run(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, limit: float, answer: Path) -> Ended:
+class StoppedError(Exception):
+    """Nobody wants the answer any more; the child is gone."""
+
+
+def never() -> bool:
+    """Somebody always wants the answer."""
+    return False
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: Path,
+    limit: float,
+    answer: Path,
+    unwanted: Callable[[], bool] = never,
+) -> Ended:
     """Run a program in a session of its own, without input, for at most ``limit`` seconds.
 
     Once the file ``answer`` is there the program has little time left: its work is done, and a thread that somebody
     left running is nobody's concern.
 
     A program past its limit gets SIGABRT first, so that Python's fault handler says where it hangs, then SIGKILL,
-    with every process of its group.
+    with every process of its group. So it does, without the first, once ``unwanted`` says yes.
 
     Raises:
         OSError: the program cannot be started.
+        StoppedError: its answer is unwanted.
     """
     child = subprocess.Popen(
         argv,
@@ -68,10 +86,10 @@ def run(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, limit: float,
         _no_core(child.pid)
         os.set_blocking(stream.fileno(), False)
         kept = bytearray()
-        late = not _until_end(child, stream, kept, time.monotonic() + limit, answer)
+        late = not _until_end(child, stream, kept, time.monotonic() + limit, answer, unwanted)
         if late:
             _signal(child, signal.SIGABRT)
-            _until_end(child, stream, kept, time.monotonic() + _LAST_WORDS, answer)
+            _until_end(child, stream, kept, time.monotonic() + _LAST_WORDS, answer, unwanted)
     finally:
         # A number stays a group's while one process of the group lives; without one there is nothing to kill.
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -83,15 +101,26 @@ def run(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, limit: float,
 
 
 def _until_end(
-    child: subprocess.Popen[bytes], stream: IO[bytes], kept: bytearray, deadline: float, answer: Path
+    child: subprocess.Popen[bytes],
+    stream: IO[bytes],
+    kept: bytearray,
+    deadline: float,
+    answer: Path,
+    unwanted: Callable[[], bool],
 ) -> bool:
-    """Collect output until the child ends or has answered; false where the deadline came first."""
+    """Collect output until the child ends or has answered; false where the deadline came first.
+
+    Raises:
+        StoppedError: its answer is unwanted.
+    """
     is_open, answered, after = True, False, 0
     with selectors.DefaultSelector() as selector:
         selector.register(stream, selectors.EVENT_READ)
         while True:
             ended = child.poll() is not None
             left = deadline - time.monotonic()
+            if unwanted():
+                raise StoppedError
             if not ended and left <= 0:
                 return answered
             if not answered and answer.exists():

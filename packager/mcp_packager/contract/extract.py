@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -46,10 +46,11 @@ class ExtractRequest:
     shown: Path | None = None
 
 
-def extract(request: ExtractRequest) -> Contract:
-    """Import the author's code and read what it declares.
+def extract(request: ExtractRequest, *, unwanted: Callable[[], bool] = child.never) -> Contract:
+    """Import the author's code and read what it declares, unless ``unwanted`` says meanwhile that nobody asks any more.
 
     Raises:
+        StoppedError: nobody does.
         UserError: the code does not declare a sound contract, or does not let itself be imported.
         WorldError: the interpreter cannot be started.
     """
@@ -61,7 +62,12 @@ def extract(request: ExtractRequest) -> Contract:
         command += ["contract", "--bundle", str(bundle), "--output", str(output)]
         try:
             ended = child.run(
-                command, env=_environment(request, folder), cwd=folder / "work", limit=request.limit, answer=output
+                command,
+                env=_environment(request, folder),
+                cwd=folder / "work",
+                limit=request.limit,
+                answer=output,
+                unwanted=unwanted,
             )
         except OSError as error:
             raise WorldError(

@@ -94,7 +94,9 @@ def _ready(request: Request, project: Project, artifact: str | None, output: Pat
     if artifact is not None:
         yield taken(project, artifact, progress=request.progress)
         return
-    prepared = prepare(project.manifest, project.aims, locked=request.locked, progress=request.progress)
+    prepared = prepare(
+        project.manifest, project.aims, locked=request.locked, progress=request.progress, head=request.head
+    )
     for aim in project.aims:
         yield build_one(prepared, aim, output, progress=request.progress)
 

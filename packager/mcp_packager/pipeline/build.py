@@ -39,6 +39,7 @@ def build(request: Request, *, output: Path | None = None, push: str | None = No
             locked=request.locked,
             progress=timed,
             meanwhile=lambda: load(project.aims, push=push is not None),
+            head=request.head,
         )
         folder = output or project.manifest.project / "dist"
         every = [build_one(prepared, aim, folder, progress=timed) for aim in project.aims]

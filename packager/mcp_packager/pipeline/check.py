@@ -27,7 +27,7 @@ def check(request: Request) -> CheckReport:
     """
     project = open_project(request)
     manifest = project.manifest
-    prepared = prepare(manifest, project.aims, locked=request.locked, progress=request.progress)
+    prepared = prepare(manifest, project.aims, locked=request.locked, progress=request.progress, head=request.head)
     problems = scan_secrets(prepared.author, manifest.tool.allow)
     if problems:
         raise UserError(problems)

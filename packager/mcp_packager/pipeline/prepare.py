@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from mcp_packager import registry
 from mcp_packager.bundle import (
     AuthorFiles,
     Bundle,
+    Entry,
     assemble,
     author_files,
     bytecode,
-    canonical,
     environment,
     environment_key,
     import_root,
@@ -25,9 +25,10 @@ from mcp_packager.bundle import (
 from mcp_packager.bundle.assemble import app_entries
 from mcp_packager.bundle.tree import write_tree
 from mcp_packager.contract import Contract, ExtractRequest, extract
+from mcp_packager.contract.headstart import RECORDS, HeadStart, Source, Subject, remember
 from mcp_packager.errors import Place, Problem, UserError
 from mcp_packager.interpreters import Interpreter, find, host_platform
-from mcp_packager.lock import Lock, ensure, fetch, kept
+from mcp_packager.lock import FILE_NAME, Lock, ensure, fetch, kept
 from mcp_packager.manifest import Manifest
 from mcp_packager.pipeline.project import Aim
 from mcp_packager.pipeline.standing import with_bases
@@ -61,10 +62,12 @@ def prepare(
     locked: bool,
     progress: Progress,
     meanwhile: Callable[[], None] = lambda: None,
+    head: HeadStart | None = None,
 ) -> Prepared:
     """Lock the dependencies and extract the contract; nothing is built yet.
 
     ``meanwhile`` is done while the contract is read, where that takes a child process; what it raises is lost.
+    ``head`` is an extraction that may have been begun already.
 
     Raises:
         UserError: the manifest asks what a target refuses, or dependencies, files or code are wrong.
@@ -83,7 +86,7 @@ def prepare(
         meanwhile()
         _ahead(manifest, lock, author, every)
 
-    contract = extract_contract(manifest, lock, host, author, progress=progress, meanwhile=ahead)
+    contract = extract_contract(manifest, lock, host, author, progress=progress, meanwhile=ahead, head=head)
     return Prepared(manifest, lock, author, host, contract, wanted)
 
 
@@ -165,56 +168,62 @@ def extract_contract(
     *,
     progress: Progress,
     meanwhile: Callable[[], None] = lambda: None,
+    head: HeadStart | None = None,
 ) -> Contract:
     """What a client will be shown, from the author's code in a child process; remembered by all that it depends on.
 
     ``meanwhile`` is done while the child works, and what it raises is lost: it must be something that is done again.
     """
     platform, interpreter = host
-    store = Store()
+    store, begun = Store(), head or HeadStart()
     entries = tuple(app_entries(author))
-    tool = manifest.tool_document()
-    secrets = tuple(manifest.code_secrets)
-    facts = {
-        "format": 1,
-        "library": environment_key(lock, platform, interpreter=interpreter, progress=progress, store=store),
-        "app": [[entry.path, entry.sha256] for entry in entries],
-        "tool": tool,
-        "env": dict(manifest.contract_env),
-        "secrets": secrets,
-        "python": interpreter.identity,
-    }
-    key = hashlib.sha256(canonical(facts)).hexdigest()
-    known = store.record("contracts", key)
+    subject = Subject(
+        library=environment_key(lock, platform, interpreter=interpreter, progress=progress, store=store),
+        app=[(entry.path, entry.sha256) for entry in entries],
+        tool=manifest.tool_document(),
+        env=dict(manifest.contract_env),
+        secrets=tuple(manifest.code_secrets),
+        python=interpreter.identity,
+    )
+    key = subject.key
+    known = store.record(RECORDS, key)
     if isinstance(known, dict):
         return Contract.from_document(json.loads(known["text"]))
     library = environment(lock, platform, interpreter=interpreter, progress=progress, store=store)
-    with progress.stage("contract"), ThreadPoolExecutor(1) as beside, store.scratch() as folder:
+    request = ExtractRequest(
+        python=interpreter.path,
+        lib=library,
+        app=Path("app"),
+        tool=subject.tool,
+        env=subject.env,
+        secrets=subject.secrets,
+        limit=EXTRACT_SECONDS,
+        shown=import_root(manifest.project),
+    )
+    with progress.stage("contract"), ThreadPoolExecutor(1) as beside:
         beside.submit(meanwhile)
-        write_tree(entries, folder)
-        (folder / "app").mkdir(exist_ok=True)
-        contract = _extracted(
-            manifest,
-            ExtractRequest(
-                python=interpreter.path,
-                lib=library,
-                app=folder / "app",
-                tool=tool,
-                env=dict(manifest.contract_env),
-                secrets=secrets,
-                limit=EXTRACT_SECONDS,
-                shown=import_root(manifest.project),
-            ),
-        )
+        contract = _placed(manifest, lambda: begun.contract(key, request) or _extracted(request, entries, store))
     # As text: the answers inside are ready for the wire, to the order of their keys.
-    store.remember("contracts", key, {"text": json.dumps(contract.document, ensure_ascii=False)})
+    store.remember(RECORDS, key, {"text": json.dumps(contract.document, ensure_ascii=False)})
+    if key != begun.key:
+        files = [Source(f"app/{file.path}", file.source, file.mode) for file in author.files]
+        judged = (manifest.path, manifest.project / "pyproject.toml", manifest.project / FILE_NAME)
+        remember(manifest.project, subject, request, files, judged, store)
     return contract
 
 
-def _extracted(manifest: Manifest, request: ExtractRequest) -> Contract:
+def _extracted(request: ExtractRequest, entries: Iterable[Entry], store: Store) -> Contract:
+    """The contract of the author's files as they are in a folder of their own."""
+    with store.scratch() as folder:
+        write_tree(entries, folder)
+        (folder / "app").mkdir(exist_ok=True)
+        return extract(replace(request, app=folder / "app"))
+
+
+def _placed(manifest: Manifest, ask: Callable[[], Contract]) -> Contract:
     """The contract; a problem that has no place in the code is one of the entry point."""
     try:
-        return extract(request)
+        return ask()
     except UserError as error:
         entrypoint = Place(file=str(manifest.path), key="tool.entrypoint")
         raise UserError(

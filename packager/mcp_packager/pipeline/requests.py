@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mcp_packager.contract.headstart import HeadStart
 from mcp_packager.progress import Progress, Silent
 from mcp_packager.target.glance import Glance
 
@@ -17,6 +18,7 @@ class Request:
 
     ``targets`` is what ``--target`` named; empty means every ``[target.*]`` of the manifest, else ``local``.
     ``locked`` refuses to change ``mcp-tool.lock``. ``glance`` is shared by the many of a command that only looks.
+    ``head`` is what of the contract was begun before this process was ready to be asked.
     """
 
     project: Path
@@ -25,6 +27,7 @@ class Request:
     locked: bool = False
     progress: Progress = field(default_factory=Silent)
     glance: Glance | None = None
+    head: HeadStart | None = None
 
 
 @dataclass(frozen=True, slots=True)

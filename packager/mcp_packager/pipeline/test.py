@@ -31,7 +31,9 @@ def test(request: Request, *, arguments: Sequence[str]) -> int:
         WorldError: the package index does not answer.
     """
     project = open_project(request)
-    prepared = prepare(project.manifest, project.aims, locked=request.locked, progress=request.progress)
+    prepared = prepare(
+        project.manifest, project.aims, locked=request.locked, progress=request.progress, head=request.head
+    )
     for aim in project.aims:
         built = build_one(prepared, aim, project.manifest.project / "dist", progress=request.progress)
         code = _examine(request, prepared, aim, built.bundles, arguments)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 )
 @click.option("--timings", is_flag=True, help="Show how long each stage took.")
 @all_option
-@common_options(targets=True, locked=True)
+@common_options(targets=True, locked=True, contract=True)
 def build(common: Common, *, folder: Path | None, push: str | None, timings: bool, every: bool) -> None:
     """Build the artifacts into dist/<target>/.
 

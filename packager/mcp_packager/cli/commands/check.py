@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@common_options(targets=True, locked=True)
+@common_options(targets=True, locked=True, contract=True)
 def check(common: Common) -> None:
     """Check the project and show what changed for its clients.
 

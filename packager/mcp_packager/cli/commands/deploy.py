@@ -49,7 +49,7 @@ _CALLERS: Final = {
 @all_option
 @allow_breaking_option
 @yes_option
-@common_options(targets=True, locked=True)
+@common_options(targets=True, locked=True, contract=True)
 def deploy(
     common: Common,
     *,

@@ -23,7 +23,7 @@ CHANGES_DUE = 4
 @artifact_option
 @all_option
 @allow_breaking_option
-@common_options(targets=True, locked=True)
+@common_options(targets=True, locked=True, contract=True)
 def plan(common: Common, *, exit_code: bool, artifact: str | None, every: bool, allow_breaking: bool) -> None:
     """Show what a deploy would change. Nothing is changed."""
     from mcp_packager.pipeline.aiming import Order

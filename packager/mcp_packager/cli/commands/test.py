@@ -17,7 +17,7 @@ _OURS = {0: 0, 1: 1, 2: 130, 3: 3, 4: 2}
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[-- PYTEST ARGUMENTS]")
-@common_options(targets=True, locked=True)
+@common_options(targets=True, locked=True, contract=True)
 def test(common: Common, *, arguments: tuple[str, ...]) -> None:
     """Run the project's tests against the built artifact.
 
