@@ -229,7 +229,7 @@ def _cold(scene: _Scene, runs: int) -> Iterator[Figure]:
     wheels = ("wheels", "runtime")
     pair = by_turns(ours(scene.uncompiled, wheels), theirs(scene.plain, "Dockerfile"))
     yield _ratio("cold, wheels at hand, no bytecode / BuildKit, COPY of an installed folder", pair, 0.3)
-    pair = by_turns(ours(scene.sample, (*wheels, "unpacked", "bytecode")), theirs(scene.full, "Dockerfile"))
+    pair = by_turns(ours(scene.sample, (*wheels, "listed", "bytecode")), theirs(scene.full, "Dockerfile"))
     yield _ratio("cold, installed and compiled / BuildKit, COPY of such a folder", pair, 0.3)
     pair = by_turns(ours(scene.sample, wheels), theirs(scene.plain, "Dockerfile.pip"))
     yield _ratio("cold, wheels at hand, compiling / BuildKit, RUN pip", pair, 0.15)

@@ -15,7 +15,7 @@ import pytest
 
 from mcp_packager import interpreters
 from mcp_packager.bundle import bytecode, compiler, content, materialise
-from mcp_packager.bundle.install import unpacked
+from mcp_packager.bundle.install import listed
 from mcp_packager.errors import UserError, WorldError
 from mcp_packager.interpreters import Interpreter
 from mcp_packager.platforms import Platform
@@ -46,7 +46,7 @@ def _interpreter(minor: str) -> Interpreter:
 
 def _compiled(wheel: Path, interpreter: Interpreter, store: Store) -> dict[str, bytes]:
     shelved = shelve(wheel, store)
-    entries = bytecode.of_wheels([(shelved, unpacked(shelved, store))], interpreter, store)
+    entries = bytecode.of_wheels([(shelved, listed(shelved, store))], interpreter, store)
     return {entry.path: content(entry) for entry in entries}
 
 
@@ -83,7 +83,7 @@ def test_order_company_process_and_hash_seed_change_nothing(tmp_path: Path) -> N
     alone = _compiled(wheel, here()[1], Store(tmp_path / "one"))
     store = Store(tmp_path / "two")
     shelved = [shelve(item, store) for item in (big, wheel)]
-    children = bytecode.of_wheels([(item, unpacked(item, store)) for item in shelved], here()[1], store)
+    children = bytecode.of_wheels([(item, listed(item, store)) for item in shelved], here()[1], store)
     together = {entry.path: content(entry) for entry in children if entry.path.startswith("lib/alpha/")}
     assert together == alone
     assert len(children) > len(alone)

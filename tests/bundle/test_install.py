@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from mcp_packager.bundle import Entry, Stored, WheelMember, content
-from mcp_packager.bundle.install import unpacked
+from mcp_packager.bundle import Entry, Packed, Stored, content
+from mcp_packager.bundle.install import listed
+from mcp_packager.bundle.listing import lay_out
 from mcp_packager.bundle.merge import merged
+from mcp_packager.bundle.tree import write_tree
 from mcp_packager.errors import UserError
 from mcp_packager.store import Store
 from tests.bundle.locks import shelve
@@ -23,7 +25,7 @@ SELF_AWARE = "import importlib.metadata as m\nprint(m.version('alpha'), len(m.fi
 
 
 def _entries(wheel: Path, store: Store) -> dict[str, Entry]:
-    return {entry.path: entry for entry in unpacked(shelve(wheel, store), store)}
+    return {entry.path: entry for entry in listed(shelve(wheel, store), store)}
 
 
 def test_a_plain_wheel_keeps_its_files_and_its_metadata(tmp_path: Path, store: Store) -> None:
@@ -46,7 +48,7 @@ def test_a_plain_wheel_keeps_its_files_and_its_metadata(tmp_path: Path, store: S
     assert entries["lib/alpha/data.txt"].mode == 0o644
     with zipfile.ZipFile(wheel) as archive:
         for entry in entries.values():
-            assert isinstance(entry.source, WheelMember)
+            assert isinstance(entry.source, Packed)
             data = archive.read(entry.source.member)
             assert (hashlib.sha256(data).hexdigest(), len(data)) == (entry.sha256, entry.size)
             assert content(entry) == data
@@ -68,7 +70,7 @@ def test_data_folders_go_where_they_belong(tmp_path: Path, store: Store) -> None
     assert {"lib/pure.py", "lib/plat.py", "lib/share/alpha/table.csv"} <= set(entries)
     assert not [path for path in entries if path.endswith(".h") or ".data/" in path]
     moved = entries["lib/pure.py"].source
-    assert isinstance(moved, WheelMember)
+    assert isinstance(moved, Packed)
     assert moved.member == "alpha-1.0.data/purelib/pure.py"
     assert isinstance(entries["lib/bin/run-alpha"].source, Stored)
     rows = list(csv.reader(content(entries["lib/alpha-1.0.dist-info/RECORD"]).decode().splitlines()))
@@ -82,11 +84,12 @@ def test_the_result_is_importable_and_knows_its_version(tmp_path: Path, store: S
         "2.5",
         files={"alpha-2.5.data/purelib/alpha.py": SELF_AWARE},
     )
-    folder = unpacked(shelve(wheel, store), store)[0].source
-    assert isinstance(folder, (Stored, WheelMember))
-    library = next(parent for parent in folder.stored.parents if parent.name == "lib")
+    entries = listed(shelve(wheel, store), store)
+    lay_out(entries)
+    write_tree(entries, tmp_path / "tree")
     command = [sys.executable, "-S", "-P", "-B", "-c", "import alpha"]
-    done = subprocess.run(command, env={"PYTHONPATH": str(library)}, capture_output=True, text=True, check=True)
+    env = {"PYTHONPATH": str(tmp_path / "tree" / "lib")}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["2.5", "4"]
 
 
@@ -111,20 +114,20 @@ def test_stale_bytecode_in_a_wheel_is_left_out(tmp_path: Path, store: Store) -> 
 def test_a_wheel_that_would_write_outside_is_refused(tmp_path: Path, store: Store, member: str) -> None:
     wheel = shelve(make(tmp_path, "alpha", files={member: "evil"}), store)
     with pytest.raises(UserError, match="outside its folder"):
-        unpacked(wheel, store)
+        listed(wheel, store)
     assert not list(tmp_path.rglob("*evil*"))
 
 
 def test_a_wheel_with_a_link_is_refused(tmp_path: Path, store: Store) -> None:
     wheel = shelve(make(tmp_path, "alpha", files={"alpha.py": ""}, links={"passwords": "/etc/passwd"}), store)
     with pytest.raises(UserError, match="holds a link, passwords"):
-        unpacked(wheel, store)
+        listed(wheel, store)
 
 
 def test_a_wheel_that_holds_a_path_twice_is_refused(tmp_path: Path, store: Store) -> None:
     files = {"alpha.py": "one", "alpha-1.0.data/purelib/alpha.py": "two"}
     with pytest.raises(UserError, match=r"holds alpha\.py twice"):
-        unpacked(shelve(make(tmp_path, "alpha", files=files), store), store)
+        listed(shelve(make(tmp_path, "alpha", files=files), store), store)
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 not really", b"<html>login page</html>"])
@@ -132,7 +135,7 @@ def test_what_is_no_wheel_is_refused(tmp_path: Path, store: Store, content: byte
     path = tmp_path / "alpha-1.0-py3-none-any.whl"
     path.write_bytes(content)
     with pytest.raises(UserError, match="is not a wheel"):
-        unpacked(shelve(path, store), store)
+        listed(shelve(path, store), store)
 
 
 def test_a_zip_without_wheel_metadata_is_refused(tmp_path: Path, store: Store) -> None:
@@ -140,12 +143,12 @@ def test_a_zip_without_wheel_metadata_is_refused(tmp_path: Path, store: Store) -
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("alpha.py", "")
     with pytest.raises(UserError, match=r"holds no \.dist-info/WHEEL"):
-        unpacked(shelve(path, store), store)
+        listed(shelve(path, store), store)
 
 
 def _merge(store: Store, *wheels: Path) -> dict[str, Entry]:
     shelved = [shelve(wheel, store) for wheel in wheels]
-    return {entry.path: entry for entry in merged([(wheel, unpacked(wheel, store)) for wheel in shelved])}
+    return {entry.path: entry for entry in merged([(wheel, listed(wheel, store)) for wheel in shelved])}
 
 
 def test_two_wheels_may_share_a_file_with_the_same_content(tmp_path: Path, store: Store) -> None:

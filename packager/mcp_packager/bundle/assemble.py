@@ -63,15 +63,15 @@ def assemble(
             raise UserError(problems)
         app = tuple(app_entries(files))
     with told.stage("unpack"):
-        unpacked = [(wheel, install.unpacked(wheel, shared)) for wheel in wheels]
-        library = merged(unpacked)
+        listed = install.every(wheels, shared)
+        library = merged(listed)
     _refuse_shadowed(app, library)
     entries = [*library, *app, inline("tool.json", canonical(tool_document))]
     if contract_document is not None:
         entries.append(inline("contract.json", ready(contract_document)))
     if compiling is not None:
         with told.stage("bytecode"):
-            entries += bytecode.once(bytecode.of_wheels(unpacked, compiling, shared))
+            entries += bytecode.once(bytecode.of_wheels(listed, compiling, shared))
             entries += bytecode.of_author(app, compiling, shared)
     return make(entries, platform, compiling.version if compiling else None)
 

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import os
+import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from mcp_packager.bundle import compiler
+from mcp_packager.bundle import compiler, listing
+from mcp_packager.bundle.archives import Archives
 from mcp_packager.bundle.entries import Entry, content
 from mcp_packager.bundle.entries import Stored as StoredSource
+from mcp_packager.bundle.listing import Row
 from mcp_packager.errors import Problem, WorldError
 from mcp_packager.interpreters import Interpreter
 from mcp_packager.lock import Wheel
 from mcp_packager.process import run
-from mcp_packager.store import Store, StoredFile, write_file
+from mcp_packager.store import Store, StoredFile, sha256_of, write_file
 from mcp_packager.store import Stored as StoredEntry
 
 KIND = "bytecode"
-_FORMAT = "2"
+_FORMAT = "3"
+_PACKED = "modules.zip"
 _OF_TESTS = frozenset({"test", "tests"})
 _WORTH_A_PROCESS = 1 << 18
 _SECONDS = 1800.0
@@ -39,22 +43,23 @@ class Module:
 def of_wheels(
     wheels: Sequence[tuple[Wheel, tuple[Entry, ...]]], interpreter: Interpreter, store: Store
 ) -> tuple[Entry, ...]:
-    """The compiled modules of unpacked wheels. What the store lacks is compiled on all cores at once."""
+    """The compiled modules of wheels. What the store lacks is compiled on all cores at once.
+
+    Those of a wheel are kept as one archive: a file for each would take longer to write than to compress.
+    """
+    archives = Archives()
     groups = {_key(wheel.sha256, interpreter): entries for wheel, entries in wheels}
     stored = _known(groups, store)
     if len(stored) < len(groups):
         with store.alone(f"bytecode of {interpreter.identity}"):  # builds at once need not all compile the same
             stored = _known(groups, store)
-            modules = {key: _modules(entries, "lib") for key, entries in groups.items() if key not in stored}
+            modules = {key: _modules(entries, "lib", archives) for key, entries in groups.items() if key not in stored}
             made = _compile_all([module for group in modules.values() for module in group], interpreter)
             for key, group in modules.items():
                 paths = {cached_path(module.path, interpreter): made.get(module.path) for module in group}
-                stored[key] = _keep(key, paths, store)
-    return tuple(
-        Entry(file.path, 0o644, file.sha256, file.size, StoredSource(stored[key].folder, file.path))
-        for key in groups
-        for file in stored[key].files
-    )
+                stored[key] = _keep_packed(key, paths, store)
+    folders = [stored[key].folder for key in groups]
+    return tuple(entry for folder in folders for entry in listing.entries(folder, folder / _PACKED))
 
 
 def of_author(entries: Iterable[Entry], interpreter: Interpreter, store: Store) -> tuple[Entry, ...]:
@@ -90,6 +95,22 @@ def _keep(key: str, modules: Mapping[str, bytes | None], store: Store) -> Stored
     return store.folder(KIND, key, make)
 
 
+def _keep_packed(key: str, modules: Mapping[str, bytes | None], store: Store) -> StoredEntry:
+    """The same as one archive and its listing."""
+
+    def make(folder: Path) -> Iterable[StoredFile]:
+        rows = []
+        with zipfile.ZipFile(folder / _PACKED, "w") as archive:
+            for path, body in sorted(modules.items()):
+                if body is not None:
+                    archive.writestr(zipfile.ZipInfo(path), body)
+                    rows.append(Row(path, path, 0o644, hashlib.sha256(body).hexdigest(), len(body)))
+        packed = folder / _PACKED
+        return [StoredFile(_PACKED, sha256_of(packed), packed.stat().st_size), listing.write(rows, folder)]
+
+    return store.folder(KIND, key, make)
+
+
 def once(entries: Iterable[Entry]) -> tuple[Entry, ...]:
     """Each path once: of modules that two wheels bring alike, or by mistake, the first wheel's stays."""
     found: dict[str, Entry] = {}
@@ -105,13 +126,13 @@ def cached_path(path: str, interpreter: Interpreter) -> str:
     return (pure.parent / "__pycache__" / name).as_posix()
 
 
-def _modules(entries: Iterable[Entry], root: str) -> tuple[Module, ...]:
+def _modules(entries: Iterable[Entry], root: str, archives: Archives | None = None) -> tuple[Module, ...]:
     """The sources below ``root``; tracebacks show them relative to their import root, the same everywhere.
 
     What dependencies are tested with stays source: no server imports it, and it is a third of numpy's bytecode.
     """
     return tuple(
-        Module(entry.path, entry.path.removeprefix(f"{root}/"), content(entry))
+        Module(entry.path, entry.path.removeprefix(f"{root}/"), content(entry, archives))
         for entry in entries
         if entry.path.endswith(".py") and not entry.path.startswith(f"{root}/bin/") and not _of_tests(entry.path, root)
     )

@@ -3,35 +3,47 @@
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import assert_never
+from typing import Final, assert_never
 
+from mcp_packager.bundle.archives import Archives
 from mcp_packager.errors import Problem, UserError
 from mcp_packager.platforms import Platform
 
+UNPACKED: Final = "unpacked"
+"""The kind of what is unpacked in the store, under the key of its listing."""
+
 
 @dataclass(frozen=True, slots=True)
-class WheelMember:
-    """A member of a wheel. ``stored`` is the same content unpacked in the store, to be linked; never written to."""
+class Packed:
+    """A member of an archive in the store: of a wheel, or of the modules compiled from one.
 
-    wheel: Path
+    ``listing`` is the folder in the store with the archive's listing. ``stored`` is the same content unpacked there, to
+    be linked, never written to: there once somebody who needs files had it laid out.
+    """
+
+    archive: Path
     member: str
-    folder: Path
+    listing: Path
     path: str
 
     @property
     def stored(self) -> Path:
-        """``path`` in the store's ``folder``: joined when it is asked for, which it is for few of thousands."""
-        return self.folder / self.path
+        """``path`` in the store, unpacked: joined when it is asked for, which it is for few of thousands."""
+        return _unpacked_at(self.listing) / self.path
+
+
+@lru_cache(maxsize=512)
+def _unpacked_at(listing: Path) -> Path:
+    return listing.parents[2] / UNPACKED / listing.parent.name / listing.name
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A file of the store: a compiled module, or metadata that installing makes. To be linked; never written to."""
+    """A file of the store: a compiled module of the author's, or what installing makes. To be linked, never written."""
 
     folder: Path
     path: str
@@ -56,7 +68,7 @@ class Inline:
     data: bytes
 
 
-Source = WheelMember | Stored | ProjectFile | Inline
+Source = Packed | Stored | ProjectFile | Inline
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,22 +118,19 @@ def inline(path: str, data: bytes) -> Entry:
     return Entry(path, 0o644, hashlib.sha256(data).hexdigest(), len(data), Inline(data))
 
 
-def content(entry: Entry) -> bytes:
-    """The bytes of an entry.
+def content(entry: Entry, archives: Archives | None = None) -> bytes:
+    """The bytes of an entry. ``archives`` is for who asks for many: it keeps what it read of each archive.
 
     Raises:
-        UserError: a file of the project changed since the bundle was put together.
+        UserError: a file of the project changed since the bundle was put together, or a wheel is damaged.
     """
     match entry.source:
         case Inline(data):
             return data
         case Stored() as found:
             return found.stored.read_bytes()
-        case WheelMember(wheel, member) as found:
-            if found.stored.exists():
-                return found.stored.read_bytes()
-            with zipfile.ZipFile(wheel) as archive:
-                return archive.read(member)
+        case Packed(archive, member):
+            return (archives or Archives()).data(archive, member)
         case ProjectFile(path):
             data = path.read_bytes()
             if hashlib.sha256(data).hexdigest() != entry.sha256:

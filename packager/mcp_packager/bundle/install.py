@@ -1,4 +1,4 @@
-"""A wheel laid out as a site-packages folder, in the store.
+"""A wheel as a site-packages folder: which of its members go where, and what is in them.
 
 Follows https://packaging.python.org/en/latest/specifications/binary-distribution-format/ for a folder that is
 used through PYTHONPATH: ``.data/purelib`` and ``platlib`` go to the top, ``scripts`` to ``bin/``, ``data`` to the
@@ -11,24 +11,25 @@ import base64
 import csv
 import hashlib
 import io
-import json
 import stat
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from mcp_packager.bundle.entries import Entry, Stored, WheelMember
+from mcp_packager.bundle import archives, listing
+from mcp_packager.bundle.entries import Entry
+from mcp_packager.bundle.listing import Row
 from mcp_packager.errors import Problem, UserError
 from mcp_packager.lock import Wheel
-from mcp_packager.store import Store, StoredFile, write_file
+from mcp_packager.store import Store, StoredFile
 from mcp_packager.store import Stored as StoredEntry
 
-KIND = "unpacked"
-_LAYOUT = "1"
-_MEMBERS = "members.json"
+KIND = "listed"
+_LAYOUT = "2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +42,27 @@ class _Place:
     script: bool = False
 
 
-def unpacked(wheel: Wheel, store: Store) -> tuple[Entry, ...]:
-    """The wheel's files as entries below ``lib/``, sorted; unpacked once for all projects.
+def listed(wheel: Wheel, store: Store) -> tuple[Entry, ...]:
+    """The wheel's files as entries below ``lib/``, sorted; read once for all projects, and unpacked by nobody.
 
     Raises:
         UserError: it is no wheel, or would write outside its folder, make a link, or hold a path twice.
     """
-    key = hashlib.sha256(f"{_LAYOUT}\0{wheel.sha256}".encode()).hexdigest()
-    entry = store.folder(KIND, key, lambda folder: _unpack(wheel, folder))
-    return _listed(_Listed(wheel, entry))
+    return _listed(_Listed(wheel, store.folder(KIND, _key(wheel), lambda folder: _list(wheel, folder))))
+
+
+def every(wheels: Sequence[Wheel], store: Store) -> list[tuple[Wheel, tuple[Entry, ...]]]:
+    """Each wheel with its files; those that were never read are read side by side, the largest first.
+
+    Raises:
+        UserError: as :func:`listed`.
+    """
+    new = [wheel for wheel in wheels if store.find(KIND, _key(wheel)) is None]
+    if new:
+        new.sort(key=lambda wheel: (-wheel.path.stat().st_size, wheel.name))
+        with ThreadPoolExecutor(listing.SIDE_BY_SIDE) as pool:
+            list(pool.map(lambda wheel: listed(wheel, store), new))
+    return [(wheel, listed(wheel, store)) for wheel in wheels]
 
 
 class _Listed(NamedTuple):
@@ -70,47 +83,47 @@ class _Listed(NamedTuple):
 
 @lru_cache(maxsize=512)
 def _listed(found: _Listed) -> tuple[Entry, ...]:
-    wheel, entry = found
-    moved: dict[str, str | None] = {}
-    if any(file.path == _MEMBERS for file in entry.files):
-        moved = json.loads((entry.folder / _MEMBERS).read_bytes())
-    return tuple(_entry(file, entry.folder, wheel, moved) for file in entry.files if file.path != _MEMBERS)
+    return listing.entries(found.entry.folder, found.wheel.path)
 
 
-def _entry(file: StoredFile, folder: Path, wheel: Wheel, moved: dict[str, str | None]) -> Entry:
-    inner = file.path.removeprefix("lib/")
-    member = moved.get(inner, inner)
-    source = Stored(folder, file.path) if member is None else WheelMember(wheel.path, member, folder, file.path)
-    return Entry(file.path, file.mode, file.sha256, file.size, source)
+def _key(wheel: Wheel) -> str:
+    return hashlib.sha256(f"{_LAYOUT}\0{wheel.sha256}".encode()).hexdigest()
 
 
-def _unpack(wheel: Wheel, folder: Path) -> Iterable[StoredFile]:
+def _list(wheel: Wheel, folder: Path) -> Iterable[StoredFile]:
+    rows: list[Row] = []
+    made: list[StoredFile] = []
+    moved = False
     try:
-        with zipfile.ZipFile(wheel.path) as archive:
-            places = _places(archive, wheel)
-            files: list[StoredFile] = []
-            moved: dict[str, str | None] = {}
-            for place in places:
-                data = archive.read(place.member)
-                if place.script and data.startswith(b"#!python"):
-                    data = b"#!/usr/bin/env python3" + data[data.index(b"\n") :]
-                    moved[place.path] = None
-                elif place.path != place.member.filename:
-                    moved[place.path] = place.member.filename
-                files.append(write_file(folder, f"lib/{place.path}", data, 0o755 if place.executable else 0o644))
+        for place in _places(archives.directory(wheel.path), wheel):
+            data = archives.read(wheel.path, place.member)
+            member: str | None = place.member.filename
+            if place.script and data.startswith(b"#!python"):
+                data, member = b"#!/usr/bin/env python3" + data[data.index(b"\n") :], None
+            row = _row(place.path, member, data, executable=place.executable)
+            if member is None:
+                made.append(listing.write_made(row, data, folder))
+            moved = moved or place.path != member
+            rows.append(row)
     except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
         raise _refuse(wheel, f"is not a wheel: {error}") from error
-    if moved:
-        files = [_record(files, folder) if file.path.endswith(".dist-info/RECORD") else file for file in files]
-        moved |= {file.path.removeprefix("lib/"): None for file in files if file.path.endswith(".dist-info/RECORD")}
-        files.append(write_file(folder, _MEMBERS, json.dumps(moved, sort_keys=True).encode()))
-    return files
+    own = next((row for row in rows if row.path.count("/") == 2 and row.path.endswith(".dist-info/RECORD")), None)
+    if moved and own is not None:
+        data = _record(rows, own)
+        rows.remove(own)
+        rows.append(_row(own.path.removeprefix("lib/"), None, data, executable=False))
+        made.append(listing.write_made(rows[-1], data, folder))
+    return [*made, listing.write(rows, folder)]
 
 
-def _places(archive: zipfile.ZipFile, wheel: Wheel) -> list[_Place]:
+def _row(path: str, member: str | None, data: bytes, *, executable: bool) -> Row:
+    return Row(f"lib/{path}", member, 0o755 if executable else 0o644, hashlib.sha256(data).hexdigest(), len(data))
+
+
+def _places(members: Iterable[zipfile.ZipInfo], wheel: Wheel) -> list[_Place]:
     """Where every member goes; refuses what a wheel must not hold."""
     places: dict[str, _Place] = {}
-    for info in archive.infolist():
+    for info in members:
         if info.is_dir():
             continue
         if stat.S_ISLNK(info.external_attr >> 16):
@@ -148,21 +161,18 @@ def _place(info: zipfile.ZipInfo, wheel: Wheel) -> _Place | None:
     return _Place("/".join(parts), info, executable)
 
 
-def _record(files: Iterable[StoredFile], folder: Path) -> StoredFile:
+def _record(rows: Iterable[Row], own: Row) -> bytes:
     """RECORD again, for files that moved."""
-    files = list(files)
-    own = next(file.path for file in files if file.path.endswith(".dist-info/RECORD"))
     buffer = io.StringIO()
-    rows = csv.writer(buffer, lineterminator="\n")
-    for file in sorted(files, key=lambda file: file.path):
-        name = file.path.removeprefix("lib/")
-        if file.path == own:
-            rows.writerow([name, "", ""])
+    lines = csv.writer(buffer, lineterminator="\n")
+    for row in sorted(rows, key=lambda row: row.path):
+        name = row.path.removeprefix("lib/")
+        if row == own:
+            lines.writerow([name, "", ""])
             continue
-        coded = base64.urlsafe_b64encode(bytes.fromhex(file.sha256)).rstrip(b"=").decode()
-        rows.writerow([name, f"sha256={coded}", file.size])
-    (folder / own).unlink()
-    return write_file(folder, own, buffer.getvalue().encode())
+        coded = base64.urlsafe_b64encode(bytes.fromhex(row.sha256)).rstrip(b"=").decode()
+        lines.writerow([name, f"sha256={coded}", row.size])
+    return buffer.getvalue().encode()
 
 
 def _refuse(wheel: Wheel, what: str) -> UserError:

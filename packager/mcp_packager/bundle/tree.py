@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import assert_never
 
 from mcp_packager.bundle import bytecode, install
-from mcp_packager.bundle.entries import Bundle, Entry, Inline, ProjectFile, Stored, WheelMember, content
+from mcp_packager.bundle.entries import Bundle, Entry, Inline, Packed, ProjectFile, Stored, content
+from mcp_packager.bundle.listing import lay_out
 from mcp_packager.bundle.merge import merged
 from mcp_packager.files import link_or_copy, remove_tree, writing
 from mcp_packager.interpreters import Interpreter
@@ -29,9 +30,10 @@ def materialise(bundle: Bundle, folder: Path) -> None:
     exactly the bundle is left as it is.
 
     Raises:
-        UserError: a file of the author's changed since the bundle was put together.
+        UserError: a file of the author's changed since the bundle was put together, or a wheel is damaged.
         WorldError: the system does not let it be written.
     """
+    lay_out(bundle.entries)
     if _holds(folder, bundle):
         return
     with writing(folder):
@@ -77,7 +79,7 @@ def _is(entry: Entry, found: os.DirEntry[str]) -> bool:
     if not stat.S_ISREG(state.st_mode) or state.st_size != entry.size:
         return False
     match entry.source:
-        case Stored() | WheelMember() as known:
+        case Stored() | Packed() as known:
             if os.path.samestat(state, known.stored.stat()):
                 return True
         case ProjectFile() | Inline():
@@ -108,10 +110,11 @@ def environment(
     if found := shared.find(KIND, key):
         return found.folder / "lib"
     with told.stage("environment"):
-        unpacked = [(wheel, install.unpacked(wheel, shared)) for wheel in wheels]
-        entries = merged(unpacked)
+        listed = install.every(wheels, shared)
+        entries = merged(listed)
         if interpreter is not None:
-            entries = (*entries, *bytecode.once(bytecode.of_wheels(unpacked, interpreter, shared)))
+            entries = (*entries, *bytecode.once(bytecode.of_wheels(listed, interpreter, shared)))
+        lay_out(entries)
 
         def make(target: Path) -> Iterable[StoredFile]:
             write_tree(entries, target)
@@ -138,7 +141,7 @@ def _environment_key(wheels: Iterable[Wheel], interpreter: Interpreter | None) -
 
 
 def write_tree(entries: Iterable[Entry], folder: Path) -> None:
-    """Write entries below an empty folder."""
+    """Write entries below an empty folder; those of wheels are laid out in the store."""
     made: set[str] = set()
     for entry in entries:
         parent = entry.path.rpartition("/")[0]
@@ -147,7 +150,7 @@ def write_tree(entries: Iterable[Entry], folder: Path) -> None:
             made.add(parent)
         target = folder / entry.path
         match entry.source:
-            case Stored() | WheelMember() as known:
+            case Stored() | Packed() as known:
                 link_or_copy(known.stored, target)
             case ProjectFile() | Inline():
                 target.write_bytes(content(entry))

@@ -13,16 +13,15 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
-import threading
-import zipfile
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
-from mcp_packager.bundle.entries import Bundle, Entry, WheelMember, content
+from mcp_packager.bundle.archives import DEFLATED, STORED, Archives, Stream
+from mcp_packager.bundle.entries import Bundle, Entry, Packed, content
 from mcp_packager.errors import Problem, UserError
 from mcp_packager.files import writing
 from mcp_packager.store import Store, StoredFile
@@ -33,7 +32,6 @@ _LEVEL: Final = 9
 _SIDE_BY_SIDE: Final = 2
 _RUNTIME: Final = ("lib/mcp_tool/", "lib/mcp_tool_runtime-")
 
-_STORED, _DEFLATED = 0, 8
 _MOST_FILES: Final = 0xFFFF - 1
 _MOST_BYTES: Final = 0xFFFFFFFF - 1
 _UTF8: Final = 0x800
@@ -124,7 +122,7 @@ def _kept(entries: Sequence[Entry], store: Store) -> Path:
     identity = hashlib.sha256(f"zip 1\0{zlib.ZLIB_RUNTIME_VERSION}\0{_LEVEL}\n".encode())
     for entry in entries:
         # A wheel's folder in the store is named by its hash: the same content may be compressed in another way.
-        wheel = entry.source.wheel.parent.name if isinstance(entry.source, WheelMember) else ""
+        wheel = entry.source.archive.parent.name if isinstance(entry.source, Packed) else ""
         identity.update(f"{entry.path}\0{entry.mode:o}\0{entry.size}\0{entry.sha256}\0{wheel}\n".encode())
 
     def make(folder: Path) -> list[StoredFile]:
@@ -197,24 +195,13 @@ def _write(path: Path, kept: Sequence[Path], last: Sequence[_Member], count: int
 
 
 def _members(entries: Sequence[Entry]) -> list[_Member]:
-    streams = _Wheels()
-    try:
-        with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
-            return [_member(*done) for done in zip(entries, pool.map(streams.stream, entries), strict=True)]
-    finally:
-        streams.close()
+    archives = Archives()
+    with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
+        streams = pool.map(lambda entry: _stream(entry, archives), entries)
+        return [_member(*done) for done in zip(entries, streams, strict=True)]
 
 
-@dataclass(frozen=True, slots=True)
-class _Stream:
-    """Data as it stands in an archive. ``method`` 0 is as it is, 8 deflated; the checksum is of the content."""
-
-    method: int
-    crc: int
-    data: bytes
-
-
-def _member(entry: Entry, stream: _Stream) -> _Member:
+def _member(entry: Entry, stream: Stream) -> _Member:
     name = entry.path.encode()
     flags = 0 if entry.path.isascii() else _UTF8
     what = (flags, stream.method, 0, _DATE, stream.crc, len(stream.data), entry.size, len(name), 0)
@@ -224,47 +211,18 @@ def _member(entry: Entry, stream: _Stream) -> _Member:
     return _Member(local + name + stream.data, central + name)
 
 
-class _Wheels:
-    """The wheels that members are copied out of, each opened once."""
-
-    def __init__(self) -> None:
-        self._open: dict[Path, tuple[BinaryIO, Mapping[str, zipfile.ZipInfo]]] = {}
-        self._opening = threading.Lock()
-
-    def stream(self, entry: Entry) -> _Stream:
-        """The data of an entry."""
-        if isinstance(entry.source, WheelMember):
-            file, members = self._wheel(entry.source.wheel)
-            member = members[entry.source.member]
-            if member.compress_type == _DEFLATED and member.file_size == entry.size:
-                return _Stream(_DEFLATED, member.CRC, _raw(file, member))
-        data = content(entry)
-        making = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
-        deflated = making.compress(data) + making.flush()
-        if len(deflated) < len(data):
-            return _Stream(_DEFLATED, zlib.crc32(data), deflated)
-        return _Stream(_STORED, zlib.crc32(data), data)
-
-    def close(self) -> None:
-        """Close all of them."""
-        for file, _ in self._open.values():
-            file.close()
-
-    def _wheel(self, path: Path) -> tuple[BinaryIO, Mapping[str, zipfile.ZipInfo]]:
-        with self._opening:
-            found = self._open.get(path)
-            if found is None:
-                with zipfile.ZipFile(path) as archive:
-                    members = {member.filename: member for member in archive.infolist()}
-                found = self._open[path] = (path.open("rb"), members)
-            return found
-
-
-def _raw(file: BinaryIO, member: zipfile.ZipInfo) -> bytes:
-    """The deflate stream of a member. Lengths are the central record's: a local header may leave them out."""
-    head = os.pread(file.fileno(), _LOCAL.size, member.header_offset)
-    name, extra = struct.unpack_from("<2H", head, 26)
-    return os.pread(file.fileno(), member.compress_size, member.header_offset + _LOCAL.size + name + extra)
+def _stream(entry: Entry, archives: Archives) -> Stream:
+    """The data of an entry."""
+    if isinstance(entry.source, Packed):
+        member = archives.member(entry.source.archive, entry.source.member)
+        if member.compress_type == DEFLATED and member.file_size == entry.size:
+            return archives.stream(entry.source.archive, entry.source.member)
+    data = content(entry, archives)
+    making = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+    deflated = making.compress(data) + making.flush()
+    if len(deflated) < len(data):
+        return Stream(DEFLATED, zlib.crc32(data), deflated)
+    return Stream(STORED, zlib.crc32(data), data)
 
 
 __all__ = ["Zipped", "sizes", "write_zip"]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mcp_packager.bundle import Bundle, Entry, content
+from mcp_packager.bundle import Archives, Bundle, Entry, content
 from mcp_packager.errors import Problem, WorldError
 from mcp_packager.image import compress, tar
 from mcp_packager.store import Store, Stored, StoredFile
@@ -154,10 +154,11 @@ def _write(pieces: Iterator[bytes], target: Path, made: dict[str, str]) -> Store
 
 def _pieces(entries: Sequence[Entry]) -> Iterator[bytes]:
     """The tar in pieces of about eight MiB; where they end depends on the entries alone."""
+    archives = Archives()
     chunks = [tar.folder(item.path) for item in tar.folders([ROOT + entry.path for entry in entries])]
     held = sum(map(len, chunks))
     for entry in entries:
-        data = content(entry)
+        data = content(entry, archives)
         chunks += (tar.head(ROOT + entry.path, entry.mode, len(data)), data, tar.padding(len(data)))
         held += len(data)
         if held >= _PIECE:

@@ -114,7 +114,7 @@ def _ahead(manifest: Manifest, lock: Lock, author: AuthorFiles, pairs: _Pairs) -
     for platform in dict(pairs):
         if kept(lock, platform):
             for wheel in fetch(lock, platform):
-                install.unpacked(wheel, Store())
+                install.listed(wheel, Store())
 
 
 def _refused(manifest: Manifest, aim: Aim) -> tuple[Problem, ...]:
