@@ -116,6 +116,18 @@ def test_an_interrupt_is_quiet_and_130() -> None:
     assert (process.returncode, out, err) == (130, "", "")
 
 
+def test_who_waits_for_the_end_is_waited_for() -> None:
+    first = (
+        "import atexit, threading\n"
+        "atexit.register(print, 'at the end')\n"
+        "def late(): threading.main_thread().join(); print('after the command')\n"
+        "threading.Thread(target=late).start()\n"
+    )
+    done = run("--version", first=first)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[1:] == ["after the command", "at the end"]
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["deploy", "--help"], ["targets"], ["completion", "bash"]])
 def test_a_reader_that_leaves_is_no_failure(arguments: list[str]) -> None:
     reader, writer = os.pipe()

@@ -82,10 +82,7 @@ def prepare(
     lock = with_bases(lock, manifest, aims, locked=locked, progress=progress)
     author = author_files(manifest)
 
-    def ahead() -> None:
-        meanwhile()
-        _ahead(manifest, lock, author, every)
-
+    ahead = (lambda: _ahead(manifest, lock, author, every), meanwhile)
     contract = extract_contract(manifest, lock, host, author, progress=progress, meanwhile=ahead, head=head)
     return Prepared(manifest, lock, author, host, contract, wanted)
 
@@ -167,12 +164,13 @@ def extract_contract(
     author: AuthorFiles,
     *,
     progress: Progress,
-    meanwhile: Callable[[], None] = lambda: None,
+    meanwhile: Sequence[Callable[[], None]] = (),
     head: HeadStart | None = None,
 ) -> Contract:
     """What a client will be shown, from the author's code in a child process; remembered by all that it depends on.
 
-    ``meanwhile`` is done while the child works, and what it raises is lost: it must be something that is done again.
+    ``meanwhile`` is done side by side while the child works, and what it raises is lost: it must be something that is
+    done again. ``head`` is an extraction that may have been begun already.
     """
     platform, interpreter = host
     store, begun = Store(), head or HeadStart()
@@ -200,8 +198,9 @@ def extract_contract(
         limit=EXTRACT_SECONDS,
         shown=import_root(manifest.project),
     )
-    with progress.stage("contract"), ThreadPoolExecutor(1) as beside:
-        beside.submit(meanwhile)
+    with progress.stage("contract"), ThreadPoolExecutor() as beside:
+        for each in meanwhile:
+            beside.submit(each)
         contract = _placed(manifest, lambda: begun.contract(key, request) or _extracted(request, entries, store))
     # As text: the answers inside are ready for the wire, to the order of their keys.
     store.remember(RECORDS, key, {"text": json.dumps(contract.document, ensure_ascii=False)})
