@@ -19,7 +19,14 @@ from tests.sampling import sampled, whole
 MINOR = "{}.{}".format(*sys.version_info)
 _NAMES = Path(__file__).with_name("names")
 
-_LONG = ("test_canary.py", "test_eks.py::TestEks", "test_handover.py", "test_narrowing.py", "test_scaling.py")
+_LONG = (
+    "test_canary.py",
+    "test_eks.py::TestEks",
+    "test_handover.py",
+    "test_narrowing.py",
+    "test_scaling.py",
+    "test_shares.py",
+)
 """What takes minutes each, and runs with the long matrices alone (``make test-all``)."""
 _DRAWN = ("test_clients.py", "test_traffic.py")
 """The same, of which each run takes one."""

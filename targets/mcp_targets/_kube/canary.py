@@ -1,12 +1,14 @@
-"""A canary: a second Deployment behind the tool's Service, which grows by steps while it is watched.
+"""A canary: a second Deployment of the tool's, which gets more calls by steps while it is watched.
 
-A Service sends to all Pods alike, whatever stands in front of it, so a share of the Pods is that share of the calls.
-The canary's Pods are those that the tool's own Deployment is about to get. It is there from the first step until the
-Deployment has replaced its Pods, and never longer than a deploy.
+Where what lets clients in weighs calls, the canary has a Service of its own, and its share is exact. Elsewhere its Pods
+join the tool's Service, which sends to all Pods alike, so a share of the Pods is that share of the calls. They are
+those that the tool's own Deployment is about to get. A canary is there from the first step until the Deployment has
+replaced its Pods, and never longer than a deploy.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,23 +18,26 @@ from mcp_packager.target import DesiredInput, Outcome, Release, Resource, Value
 from mcp_targets._kube.applying import Applying
 from mcp_targets._kube.failing import FEWEST, Tally, tallied
 from mcp_targets._kube.kinds import BY_NAME, CANARY, PODS
+from mcp_targets._kube.leading import Leading, Way
 from mcp_targets._kube.names import TRIED, Names
 from mcp_targets._kube.objects import Objects
 from mcp_targets._kube.projection import OBJECT
 from mcp_targets._kube.rollout import Rollout
-from mcp_targets._kube.site import Object, Steps
+from mcp_targets._kube.shares import HOW, beside, doors
+from mcp_targets._kube.site import Object, Sharing, Steps
 
-_HOW: Final = "tried"
-"""Field of a canary's resource: how it is tried."""
 _MOST: Final = 100
+_INSTANCE: Final = "app.kubernetes.io/instance"
 
 
-def canary(request: DesiredInput, made: Object) -> Object:
+def canary(request: DesiredInput, made: Object, by: Sharing) -> Object:
     """The Deployment of a canary, of the tool's own as it is after patches. How many copies, is said by each step."""
     names = Names(request.identity)
     spec = {key: value for key, value in made["spec"].items() if key != "replicas"}
-    template, marked = spec["template"], {TRIED: "true"}
+    marked = {TRIED: "true", **({} if by is Sharing.PODS else names.selector(names.of(CANARY)))}
+    template = spec["template"]
     metadata = {**template["metadata"], "labels": {**template["metadata"]["labels"], **marked}}
+    selector = {**spec["selector"]["matchLabels"], **marked}
     return {
         **made,
         "metadata": {
@@ -42,23 +47,49 @@ def canary(request: DesiredInput, made: Object) -> Object:
         },
         "spec": {
             **spec,
-            "selector": {"matchLabels": {**spec["selector"]["matchLabels"], **marked}},
-            "template": {**template, "metadata": metadata},
+            "selector": {"matchLabels": selector},
+            "template": {**template, "metadata": metadata, "spec": _spread(template["spec"], names, marked)},
         },
     }
 
 
-def tried(steps: Steps, of: str) -> dict[str, Value]:
-    """What a canary's resource says beside its object: the steps, and the Deployment ``of`` which it is one."""
-    return {
-        _HOW: {
-            "of": of,
-            "steps": list(steps.shares),
-            "hold": steps.hold,
-            "errors": steps.errors,
-            "metrics": steps.metrics,
-        }
+def _spread(pod: Mapping[str, Any], names: Names, marked: Mapping[str, str]) -> Mapping[str, Any]:
+    """The Pod, kept apart from others with its own labels."""
+    spread = pod.get("topologySpreadConstraints")
+    own, counted = ({"matchLabels": names.selector(instance)} for instance in (None, marked.get(_INSTANCE)))
+    if not spread or own == counted:
+        return pod
+    apart = [{**each, "labelSelector": counted} if each.get("labelSelector") == own else each for each in spread]
+    return {**pod, "topologySpreadConstraints": apart}
+
+
+def tried(steps: Steps, tool: Sequence[Object], made: Object, service: str) -> dict[str, Value]:
+    """What a canary's resource says beside its object: its steps, the Deployment ``of`` which it is one, its way.
+
+    Args:
+        steps: how it is tried.
+        tool: all objects of the tool, after patches.
+        made: the canary.
+        service: the tool's own.
+    """
+    (of,) = (item["metadata"]["name"] for item in tool if item["kind"] == "Deployment")
+    how: dict[str, Value] = {
+        "of": of,
+        "steps": list(steps.shares),
+        "hold": steps.hold,
+        "errors": steps.errors,
+        "metrics": steps.metrics,
+        "by": steps.by.value,
     }
+    if steps.by is not Sharing.PODS:
+        name, selector = made["metadata"]["name"], made["spec"]["selector"]["matchLabels"]
+        let_in = () if steps.by is Sharing.NGINX else doors(tool, service)
+        how |= {
+            "service": service,
+            "doors": [f"{item['kind'].lower()}/{item['metadata']['name']}" for item in let_in],
+            "beside": beside(tool, service, name, selector, steps.by),
+        }
+    return {HOW: how}
 
 
 def is_canary(thing: Mapping[str, Any]) -> bool:
@@ -69,6 +100,11 @@ def is_canary(thing: Mapping[str, Any]) -> bool:
 def copies(others: int, share: int) -> int:
     """How many Pods beside ``others`` get ``share`` percent of the calls, as nearly as whole Pods can; at least one."""
     return max(1, round(others * share / (_MOST - share)))
+
+
+def needed(others: int, share: int) -> int:
+    """How many Pods take ``share`` percent of the calls, each as many as one of ``others`` had before."""
+    return max(1, math.ceil(others * share / _MOST))
 
 
 def served(releases: Sequence[Release], wanted: Mapping[str, Any]) -> bool:
@@ -96,6 +132,7 @@ class Canaries:
     objects: Objects
     applying: Applying
     rollout: Rollout
+    leading: Leading
     releases: Callable[[], Sequence[Release]]
     note: Callable[[str], None]
 
@@ -105,25 +142,39 @@ class Canaries:
         Raises:
             WorldError: a Pod of it did not become ready or did not stay so, or too many of its calls failed.
         """
-        wanted, how = resource.fields[OBJECT], resource.fields[_HOW]
+        wanted, how = resource.fields[OBJECT], resource.fields[HOW]
         sort = BY_NAME[CANARY]
         if self.objects.read(BY_NAME["deployment"], how["of"]) is None:
             self.note("nothing serves clients yet: there is no canary of a first version")
             return dict(resource.fields)
         if served(self.releases(), wanted):
             # One that is there is of what is gone back from.
-            self.objects.delete(sort, resource.name, wait=False)
+            self.remove(resource.name, wait=False)
             self.note("this version has served clients before: there is no canary of it")
             return dict(resource.fields)
         self.applying.claim(sort, resource.name)
+        way = Way.of(how, resource.name)
+        self.leading.open(way, lambda: self._sized(wanted, 0))
         for share in how["steps"]:
             main = self.objects.read(BY_NAME["deployment"], how["of"]) or {"spec": {}}
-            count = copies(int(main["spec"].get("replicas", 1)), share)
-            self.applying.apply(sort, {**wanted, "spec": {**wanted["spec"], "replicas": count}})
+            others = int(main["spec"].get("replicas", 1))
+            count = copies(others, share) if way is None else needed(others, share)
+            self._sized(wanted, count)
             self.rollout.deployment(resource.name)
+            self.leading.lead(way, share, wanted["spec"]["selector"]["matchLabels"])
             self.note(f"canary: {count} of its Pods ready, for {share} % of the calls; watched for {how['hold']:g} s")
             self._watched(wanted, count, how)
         return dict(resource.fields)
+
+    def _sized(self, wanted: Mapping[str, Any], count: int) -> None:
+        self.applying.apply(BY_NAME[CANARY], {**wanted, "spec": {**wanted["spec"], "replicas": count}})
+
+    def remove(self, name: str, *, wait: bool = True) -> None:
+        """Take a canary away with all that was made for it; no call is sent to it any more when its Pods are to end.
+
+        ``wait``: until they have answered what they had.
+        """
+        self.leading.leave(name, lambda: self.objects.delete(BY_NAME[CANARY], name, wait=wait))
 
     def _watched(self, wanted: Mapping[str, Any], count: int, how: Mapping[str, Any]) -> None:
         """Hold a step, and look at its Pods meanwhile."""
@@ -132,14 +183,17 @@ class Canaries:
         def look() -> None:
             pods = self.rollout.staying(own, count)
             if how["metrics"] is not None:
-                self._compare({pod["metadata"]["name"] for pod in pods}, own, how, before)
+                self._compare({pod["metadata"]["name"] for pod in pods}, how, before)
 
         self.rollout.hold(how["hold"], look)
 
-    def _compare(self, new: set[str], own: Mapping[str, str], how: Mapping[str, Any], before: dict[str, Tally]) -> None:
+    def _compare(self, new: set[str], how: Mapping[str, Any], before: dict[str, Tally]) -> None:
         """Hold what failed since the first look against the same of the version before."""
-        every = ",".join(f"{key}={value}" for key, value in own.items() if key != TRIED)
-        there = [pod["metadata"]["name"] for pod in self.objects.listing(PODS, selector=every)]
+        main = self.objects.read(BY_NAME["deployment"], how["of"])
+        labels = {} if main is None else main["spec"]["selector"]["matchLabels"]
+        every = ",".join(f"{key}={value}" for key, value in labels.items())
+        old = {pod["metadata"]["name"] for pod in self.objects.listing(PODS, selector=every)} if every else set()
+        there = sorted(new | old)
         now = tallied(self.objects, there, how["metrics"])
         grown = {name: tally.since(before.setdefault(name, tally)) for name, tally in now.items()}
         judge(

@@ -101,6 +101,10 @@ SECRETS: Final = Sort("secretobject", "v1", "Secret", "secrets")
 LEASES: Final = Sort("lease", "coordination.k8s.io/v1", "Lease", "leases")
 PODS: Final = Sort("pod", "v1", "Pod", "pods")
 EVENTS: Final = Sort("event", "v1", "Event", "events")
+BINDINGS: Final = Sort(
+    "targetgroupbinding", "elbv2.k8s.aws/v1beta1", "TargetGroupBinding", "targetgroupbindings", custom=True
+)
+"""What the AWS Load Balancer Controller makes of each target group."""
 
 
 def _kinds() -> tuple[Kind, ...]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from mcp_packager.target import Auth, Endpoint, Key, Observed, State, Status, Via
-from mcp_targets._kube.kinds import BY_NAME, CANDIDATE, PODS
+from mcp_targets._kube.kinds import BY_NAME, CANARY, CANDIDATE, PODS
 from mcp_targets._kube.logs import last_lines, short
 from mcp_targets._kube.names import AUTH, TRIED, URL, Names
 from mcp_targets._kube.objects import Objects
@@ -46,9 +46,11 @@ def via_of(url: str) -> Via:
 
 
 def serving(objects: Objects, names: Names) -> list[Any]:
-    """The Pods of the Deployment, of whatever version."""
-    selector = ",".join(f"{name}={value}" for name, value in {**names.selector(), **names.servers()}.items())
-    return objects.listing(PODS, selector=selector)
+    """The Pods of the Deployment, of whatever version, and those of a canary."""
+    selector = ",".join(f"{name}={value}" for name, value in names.servers().items())
+    instances = {names.base, names.of(CANARY)}
+    found = objects.listing(PODS, selector=selector)
+    return [pod for pod in found if pod["metadata"]["labels"]["app.kubernetes.io/instance"] in instances]
 
 
 def status(objects: Objects, names: Names) -> Status:

@@ -14,7 +14,7 @@ from mcp_packager.manifest.section import Many
 from mcp_packager.manifest.units import Duration
 from mcp_packager.manifest.verification import Json
 from mcp_packager.manifest.words import Word
-from mcp_targets._kube.site import Patch, Steps
+from mcp_targets._kube.site import Patch, Sharing, Steps
 
 if TYPE_CHECKING:
     from mcp_packager.manifest import Manifest
@@ -81,6 +81,11 @@ class Canary(Section):
         description="By how much the share of failed calls may be above that of the version before, 0 to 1; seen where "
         "[serve.metrics] is set",
     )
+    by: Literal["weights", "pods"] | None = Field(
+        None,
+        description="What gives it its share: weights of what lets clients in, or its share of the Pods; weights "
+        "where unset and where there is something known to have them",
+    )
 
 
 def untried(manifest: Manifest, target: str, strategy: str, fields: set[str]) -> Iterator[Problem]:
@@ -93,12 +98,24 @@ def untried(manifest: Manifest, target: str, strategy: str, fields: set[str]) ->
         )
 
 
-def steps_of(strategy: str, canary: Canary, manifest: Manifest) -> Steps | None:
-    """How a new version is tried, where it is."""
+def unweighed(manifest: Manifest, target: str, canary: Canary, *, is_let_in: bool) -> Iterator[Problem]:
+    """Weights where nothing lets clients in that could have some."""
+    if canary.by == "weights" and not is_let_in:
+        yield Problem(
+            "the steps of a canary are to be weights, and nothing lets clients in that has weights",
+            'add host, or let its share of the Pods be its share of the calls: by = "pods"',
+            Place(str(manifest.path), key=f"target.{target}.canary.by"),
+        )
+
+
+def steps_of(strategy: str, canary: Canary, manifest: Manifest, weights: Sharing) -> Steps | None:
+    """How a new version is tried, where it is. ``weights``: what has them, where they are not refused."""
     if strategy != "canary":
         return None
     metrics = manifest.serve.metrics
-    return Steps(canary.steps, canary.hold, canary.errors, None if metrics is None else metrics.port)
+    port = None if metrics is None else metrics.port
+    by = Sharing.PODS if canary.by == "pods" else weights
+    return Steps(canary.steps, canary.hold, canary.errors, port, by)
 
 
 def patches_of(tables: tuple[PatchTable, ...], target: str) -> tuple[Patch, ...]:

@@ -108,6 +108,20 @@ def _owned(managed: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {}
 
 
+def held(thing: Mapping[str, Any]) -> dict[str, Any]:
+    """A live object as far as our manager holds it: applied again as it is, it changes nothing."""
+    marks, plain = _owned(thing["metadata"].get("managedFields", ())), _plain(thing)
+    own: Mapping[str, Any] = _held(plain, _Ours(marks)) if marks else plain
+    kept = {key: own.get("metadata", {}).get(key) for key in ("labels", "annotations")}
+    named = {key: thing["metadata"][key] for key in ("name", "namespace") if key in thing["metadata"]}
+    return {
+        **own,
+        "apiVersion": thing["apiVersion"],
+        "kind": thing["kind"],
+        "metadata": {**named, **{key: value for key, value in kept.items() if value}},
+    }
+
+
 def projected(observed: Mapping[str, Value], desired: Mapping[str, Value]) -> Mapping[str, Value]:
     """The projection of every object: what is there as far as it is ours, spelled as desired."""
     if OBJECT not in desired:

@@ -26,7 +26,8 @@ from mcp_targets._kube.network import server_policy, service_policy
 from mcp_targets._kube.patches import patched
 from mcp_targets._kube.routes import routes
 from mcp_targets._kube.settings import config_document
-from mcp_targets._kube.site import Object, Site, Steps
+from mcp_targets._kube.shares import doors
+from mcp_targets._kube.site import Object, Sharing, Site, Steps
 from mcp_targets._kube.workload import (
     autoscaler,
     candidate,
@@ -68,7 +69,7 @@ def resources(request: DesiredInput, site: Site) -> tuple[Resource, ...]:
     )
     (running,) = (item for item in made if item["kind"] == "Deployment")
     needs = _prepared(made, image, held)
-    tries = () if site.canary is None else (_canary(canary(request, running), running, site.canary, needs),)
+    tries = () if site.canary is None else (_canary(request, made, running, site.canary, needs),)
     if tries:
         needs = {**needs, "deployment": (*needs["pod"], tries[0].key)}
     return (
@@ -203,12 +204,16 @@ def _tried(item: Object, needs: dict[str, tuple[Key, ...]]) -> Resource:
     )
 
 
-def _canary(item: Object, of: Object, steps: Steps, needs: dict[str, tuple[Key, ...]]) -> Resource:
+def _canary(
+    request: DesiredInput, made: list[Object], of: Object, steps: Steps, needs: dict[str, tuple[Key, ...]]
+) -> Resource:
+    item, service = canary(request, of, steps.by), Names(request.identity).base
+    let_in = () if steps.by is Sharing.PODS else tuple(key_of(door) for door in doors(made, service))
     return Resource(
         CANARY,
         item["metadata"]["name"],
-        {OBJECT: item, **tried(steps, of["metadata"]["name"])},
-        needs["pod"],
+        {OBJECT: item, **tried(steps, made, item, service)},
+        (*needs["pod"], *let_in),
         phase=Phase.SWITCH,
         lifetime=Lifetime.TRANSIENT,
     )

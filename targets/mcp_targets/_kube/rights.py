@@ -7,10 +7,10 @@ object is new (https://kubernetes.io/docs/reference/using-api/server-side-apply/
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from mcp_targets._kube.kinds import CANARY, CANDIDATE, EVENTS, LEASES, PODS, SECRETS, SORTS, Sort
+from mcp_targets._kube.kinds import BINDINGS, CANARY, CANDIDATE, EVENTS, LEASES, PODS, SECRETS, SORTS, Sort
 from mcp_targets._kube.names import MANAGER
 
 _READS: Final = ("get", "list")
@@ -50,6 +50,8 @@ def _rights() -> Iterator[Right]:
     yield Right("", "pods/portforward", ("get", "create"), "a look at the tool from inside the cluster")
     yield _of(EVENTS, _READS, "why a Pod does not start")
     yield Right("apps", "replicasets", _READS, "how far a rollout is")
+    bindings = _of(BINDINGS, ("list",), "whether the load balancer knows a canary on Amazon EKS")
+    yield replace(bindings, need=False)
     role = "rbac.authorization.k8s.io"
     yield Right(role, "roles", ("escalate", "bind"), "tools with [permissions.kubernetes]", need=False)
 

@@ -123,19 +123,33 @@ class Timing:
     start: float = 60.0
 
 
+class Sharing(StrEnum):
+    """What gives a new version its share of the calls."""
+
+    PODS = "pods"
+    """Its share of the Pods: whatever is in front of them sends to all alike."""
+    ALB = "alb"
+    """Weights of two target groups, in an action of the AWS Load Balancer Controller's."""
+    NGINX = "nginx"
+    """The weight of a second Ingress, which ingress-nginx knows as a canary."""
+    ROUTE = "route"
+    """Weights of a route of the Gateway API."""
+
+
 @dataclass(frozen=True, slots=True)
 class Steps:
     """How a new version is tried on some of the calls, before it gets all of them.
 
     ``shares`` are percents, each held for ``hold`` seconds. ``errors``: by how much the share of calls that fail may be
     above that of the version before, 0 to 1. ``metrics`` is the port where Pods say how many failed; ``None``: they
-    do not.
+    do not. ``by``: what gives it its share.
     """
 
     shares: tuple[int, ...]
     hold: float
     errors: float
     metrics: int | None = None
+    by: Sharing = Sharing.PODS
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import Any, Final
 from mcp_packager.errors import Place, Problem
 from mcp_packager.target import Intent
 from mcp_targets._kube.projection import OBJECT
+from mcp_targets._kube.shares import is_second
 
 DOORS: Final = ("ingress", "httproute")
 """Resource kinds by which clients are let in."""
@@ -99,7 +100,9 @@ def _title(item: Mapping[str, Any]) -> str:
 
 
 def claims(item: Mapping[str, Any]) -> Iterator[Claim]:
-    """What an Ingress or an HTTPRoute lets clients in by."""
+    """What an Ingress or an HTTPRoute lets clients in by. What is a part of another Ingress claims nothing itself."""
+    if is_second(item):
+        return
     if item["kind"] == "Ingress":
         yield from _of_ingress(item)
     else:

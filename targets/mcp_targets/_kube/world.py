@@ -37,6 +37,7 @@ from mcp_targets._kube.doors import look
 from mcp_targets._kube.images import Images
 from mcp_targets._kube.kept import Kept
 from mcp_targets._kube.kinds import BY_NAME, CANARY, CANDIDATE, CLAIM, IMAGE, KINDS, SECRETS, SORTS, Sort, sort_of
+from mcp_targets._kube.leading import Leading, told
 from mcp_targets._kube.logs import followed, last_lines
 from mcp_targets._kube.looking import ADDRESS, endpoint, serving, status
 from mcp_targets._kube.names import Names
@@ -70,7 +71,8 @@ class KubeWorld:
         self._images = Images(request.output, request.environ)
         self._applying = Applying(self._objects, self._released, note)
         self._rollout = Rollout(self._objects, note)
-        self._canaries = Canaries(self._objects, self._applying, self._rollout, self._deployed, note)
+        leading = Leading(self._objects, self._applying, self._rollout, self._names, note)
+        self._canaries = Canaries(self._objects, self._applying, self._rollout, leading, self._deployed, note)
         self._changing = Changing(self._objects, self._applying, self._rollout, note)
         self.kinds: tuple[Kind, ...] = (*(beside.kinds if beside else ()), *KINDS)
         self._allowing = {kind.name for kind in self.kinds if kind.derived}
@@ -128,7 +130,7 @@ class KubeWorld:
         ]
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             lines = list(pool.map(self._rehearsed, changed))
-        return (*said, *doors, *(line for line in lines if line is not None))
+        return (*said, *doors, *told(plan, self._objects), *(line for line in lines if line is not None))
 
     def notes(self) -> tuple[str, ...]:
         """What a deploy leaves for people to do."""
@@ -183,6 +185,8 @@ class KubeWorld:
                 pass  # shared
             case "secret" | "key":
                 self._kept.delete(key)
+            case "canary":
+                self._canaries.remove(key.name)
             case kind:
                 sort = sort_of(kind)
                 if self._objects.installed(sort):

@@ -12,7 +12,7 @@ from mcp_targets._aws import acm, ecr, eks, iam, secrets
 from mcp_targets._aws.session import Aws
 from mcp_targets._kube.beside import Look
 from mcp_targets._kube.client import Api
-from mcp_targets._kube.kinds import sort_of
+from mcp_targets._kube.kinds import CANARY, sort_of
 from mcp_targets._kube.names import Names
 from mcp_targets._kube.projection import FOREIGN, OBJECT, OWNED, observed_fields, projected
 from mcp_targets.eks import balancer, groups
@@ -119,8 +119,9 @@ class Account:
             return ()
         said: list[str] = []
         changed = {change.key.kind for change in plan.changes if change.phase is not Phase.RETIRE}
-        if changed & {_INGRESS, _PARAMS}:
-            said += self._group(wanted, cluster)
+        if changed & {_INGRESS, _PARAMS, CANARY}:
+            due = [change.resource for change in plan.changes if change.key.kind == CANARY]
+            said += self._group(wanted, [one for one in due if one is not None], cluster)
             if self._options.certificate and self._options.https:
                 unseen = acm.judge(self._aws, self._options.certificate, self._options.host)
                 said += [] if unseen is None else [unseen]
@@ -142,13 +143,13 @@ class Account:
         )
         return (dns_note(options.host, found, options.namespace),)
 
-    def _group(self, wanted: Mapping[str, list[Any]], cluster: Look) -> Iterator[str]:
+    def _group(self, wanted: Mapping[str, list[Any]], tried: Sequence[Resource], cluster: Look) -> Iterator[str]:
         ours = self._identity.labels()
         params = cluster.listing(balancer.PARAMS_VERSION, "IngressClassParams")
         there = cluster.listing("networking.k8s.io/v1", "IngressClass")
         known = groups.classes([*there, *wanted.get("ingressclass", [])], [*params, *wanted.get(_PARAMS, [])])
         others = [one for one in cluster.listing("networking.k8s.io/v1", "Ingress") if not _has(one, ours)]
-        mine = groups.members(wanted.get(_INGRESS, []), known)
+        mine = groups.members(groups.widest(wanted.get(_INGRESS, []), tried), known)
         theirs = groups.members(others, known)
         problems = list(groups.problems(mine, theirs))
         problems += self._differing(wanted, params, others)

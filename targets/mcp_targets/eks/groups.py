@@ -7,13 +7,16 @@ holds. So all of it is looked for before anything is applied.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from mcp_packager.errors import Place, Problem
-from mcp_packager.target import Intent
+from mcp_packager.target import Intent, Resource
+from mcp_targets._kube.shares import HOW, weighed
+from mcp_targets._kube.site import Sharing
 from mcp_targets._kube.together import named, objects
 from mcp_targets.eks.balancer import OWNER, PREFIX
 
@@ -40,6 +43,7 @@ _EXCLUSIVE: Final[Mapping[str, str]] = {
 """Annotations that a group takes one value of, and the key of IngressClassParams that is taken in their place."""
 _ATTRIBUTES: Final = "load-balancer-attributes"
 _SHOWN: Final = 5
+_BY_ACTION: Final = "use-annotation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,16 +105,29 @@ def _member(ingress: Mapping[str, Any], params: Mapping[str, Any]) -> Member:
         if key.startswith(PREFIX)
     }
     group = (params.get("group") or {}).get("name") or said.get("group.name") or f"the load balancer of {name}"
-    rules, backends = [], set()
+    rules, backends = [], set[tuple[str, str, str]]()
     for rule in ingress.get("spec", {}).get("rules") or ():
         for path in (rule.get("http") or {}).get("paths") or ():
             rules.append((str(rule.get("host", "*")).lower(), _plain(str(path.get("path", "/")))))
             service = (path.get("backend") or {}).get("service") or {}
             port = service.get("port") or {}
+            if port.get("name") == _BY_ACTION:
+                backends |= {(name, *group) for group in _groups(said.get(f"actions.{service.get('name', '')}", ""))}
+                continue
             backends.add((name, str(service.get("name", "")), str(port.get("number", port.get("name", "")))))
     return Member(
         name, named({"kind": "Ingress", **ingress}), group, tuple(rules), _settings(said, params), frozenset(backends)
     )
+
+
+def _groups(action: str) -> Iterator[tuple[str, str]]:
+    """Service and port of each target group that an action forwards to; none of one that does something else."""
+    try:
+        said = json.loads(action)
+        for group in (said.get("forwardConfig") or {}).get("targetGroups") or ():
+            yield str(group.get("serviceName", group.get("targetGroupARN", ""))), str(group.get("servicePort", ""))
+    except (ValueError, AttributeError):
+        return  # its controller refuses what cannot be read
 
 
 def _plain(path: str) -> str:
@@ -141,6 +158,18 @@ def problems(ours: Sequence[Member], others: Sequence[Member]) -> Iterator[Probl
         yield from _full(name, ours, others)
 
 
+def widest(ingresses: Iterable[Any], resources: Iterable[Resource]) -> list[Any]:
+    """A deployment's Ingresses with every target group that they ever have: with a canary there is one more."""
+    made = {item["metadata"]["name"]: item for item in ingresses}
+    for resource in resources:
+        how = resource.fields.get(HOW) or {}
+        for door in how.get("doors", ()) if how.get("by") == Sharing.ALB else ():
+            name = door.partition("/")[2]
+            if name in made:
+                made[name] = weighed(made[name], how["service"], resource.name, 0)
+    return list(made.values())
+
+
 def between(intent: Intent, others: Sequence[Intent]) -> tuple[Problem, ...]:
     """What is in conflict between a deployment and others that are wanted in the same run."""
     every = (intent, *others)
@@ -148,7 +177,7 @@ def between(intent: Intent, others: Sequence[Intent]) -> tuple[Problem, ...]:
         [one for each in every for one in objects(each, "ingressclass")],
         [one for each in every for one in objects(each, "ingressclassparams")],
     )
-    mine = members(objects(intent, "ingress"), known)
+    mine = members(widest(objects(intent, "ingress"), intent.resources), known)
     return tuple(problems(mine, members([one for each in others for one in objects(each, "ingress")], known)))
 
 

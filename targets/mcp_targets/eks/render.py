@@ -9,7 +9,7 @@ from mcp_targets._aws import documents, ecr, eks, iam, secrets
 from mcp_targets._kube import render as kube
 from mcp_targets._kube.names import Names
 from mcp_targets._kube.options import patches_of, steps_of
-from mcp_targets._kube.site import At, Gateway, Ingress, Object, Public, Route, Site, Store, Timing
+from mcp_targets._kube.site import At, Gateway, Ingress, Object, Public, Route, Sharing, Site, Store, Timing
 from mcp_targets.eks import balancer
 from mcp_targets.eks.options import Options
 from mcp_targets.eks.place import Where, where
@@ -87,7 +87,7 @@ def site(manifest: Manifest, options: Options, artifact: Artifact | None = None)
         storage_class=options.storage_class,
         service_monitor=options.service_monitor,
         extra=tuple(_extra(manifest, identity, options)),
-        canary=steps_of(options.strategy, options.canary, manifest),
+        canary=steps_of(options.strategy, options.canary, manifest, _weights(options)),
         patches=patches_of(options.patches, NAME),
     )
 
@@ -95,6 +95,13 @@ def site(manifest: Manifest, options: Options, artifact: Artifact | None = None)
 def path(manifest: Manifest, options: Options) -> str:
     """The endpoint's path: on a host that tools share, below the tool's name."""
     return f"/{manifest.tool.name}{manifest.serve.path}" if options.shared_host else manifest.serve.path
+
+
+def _weights(options: Options) -> Sharing:
+    """What weighs calls."""
+    if options.host is None:
+        return Sharing.PODS
+    return Sharing.ALB if options.gateway is None else Sharing.ROUTE
 
 
 def _store(options: Options) -> Store | None:

@@ -26,7 +26,7 @@ from mcp_packager.target import (
 )
 from mcp_targets._kube import building
 from mcp_targets._kube.judging import problems
-from mcp_targets._kube.options import untried
+from mcp_targets._kube.options import untried, unweighed
 from mcp_targets.eks import balancer
 from mcp_targets.eks.options import Options
 from mcp_targets.eks.place import unplaced, where
@@ -60,6 +60,7 @@ class EksTarget:
         wrong = (
             *building.based_twice(manifest, NAME, options.base, options.dockerfile),
             *untried(manifest, NAME, options.strategy, options.model_fields_set),
+            *unweighed(manifest, NAME, options.canary, is_let_in=options.host is not None),
         )
         return (*missing, *_addressed(manifest, options), *_balanced(manifest, options), *wrong, *cluster)
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from mcp_packager.target import Artifact
 from mcp_targets._kube.options import patches_of, steps_of
-from mcp_targets._kube.site import At, Gateway, Ingress, Public, Route, Site, Store, Timing
+from mcp_targets._kube.site import At, Gateway, Ingress, Public, Route, Sharing, Site, Store, Timing
 from mcp_targets.kubernetes.options import Options
 
 if TYPE_CHECKING:
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 NAME: Final = "kubernetes"
 LOCAL: Final = "localhost/mcp-pack"
 """Where an image that is loaded into nodes seems to come from: no registry is ever asked for it."""
+
+NGINX: Final = "nginx"
+"""What the installation of ingress-nginx calls its class."""
 
 _UNBUILT: Final = "sha256:" + "0" * 64
 
@@ -43,7 +46,7 @@ def site(manifest: Manifest, options: Options, artifact: Artifact | None = None)
         store=_store(options),
         storage_class=options.storage_class,
         service_monitor=options.service_monitor,
-        canary=steps_of(options.strategy, options.canary, manifest),
+        canary=steps_of(options.strategy, options.canary, manifest, _weights(options)),
         patches=patches_of(options.patches, NAME),
     )
 
@@ -70,6 +73,15 @@ def _route(options: Options) -> Route | None:
         annotations["cert-manager.io/issuer" if kind == "Issuer" else "cert-manager.io/cluster-issuer"] = name
         tls = tls or f"{options.host}-tls".replace("*", "any")
     return Ingress(options.class_, annotations, tls_secret=tls)
+
+
+def _weights(options: Options) -> Sharing:
+    """What weighs calls. A class is taken for ingress-nginx's by its name, or because the manifest says so."""
+    if options.host is None:
+        return Sharing.PODS
+    if options.gateway is not None:
+        return Sharing.ROUTE
+    return Sharing.NGINX if options.class_ == NGINX or options.canary.by == "weights" else Sharing.PODS
 
 
 def _store(options: Options) -> Store | None:

@@ -24,7 +24,7 @@ from mcp_packager.target import (
     WorldInput,
 )
 from mcp_targets._kube import building
-from mcp_targets._kube.options import untried
+from mcp_targets._kube.options import untried, unweighed
 from mcp_targets.kubernetes.options import Options
 from mcp_targets.kubernetes.render import NAME, is_public, repository, site
 from mcp_targets.kubernetes.support import SUPPORT
@@ -56,6 +56,7 @@ class KubernetesTarget:
             *_options(manifest, options),
             *building.based_twice(manifest, NAME, options.base, options.dockerfile),
             *untried(manifest, NAME, options.strategy, options.model_fields_set),
+            *unweighed(manifest, NAME, options.canary, is_let_in=options.host is not None),
         )
         return (*wrong, *problems(manifest, site(manifest, options), fetch=fetch))
 

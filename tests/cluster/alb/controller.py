@@ -40,6 +40,7 @@ class Controller:
         self._addresses: dict[str, str] = {}
         self._refused: dict[str, Refused] = {}
         self._told: set[object] = set()
+        self._bound: dict[tuple[str, str], TargetGroup] = {}
         self._snapshot = Snapshot((), (), (), (), (), (), ())
 
     def turn(self) -> None:
@@ -58,6 +59,7 @@ class Controller:
         by_address = {self._addresses[key]: balancer for key, balancer in self._serving.items()}
         self._front.write(by_address, {name: self._targets.able(name) for name in groups})
         self._write_state(states)
+        self._bind([group for group in groups.values() if group.check is not None])
         self._tell(groups, states)
 
     def run(self) -> None:
@@ -159,6 +161,28 @@ class Controller:
                 pods = [target.pod for target in group.targets if target.place == place and target.pod]
                 for pod in pods:
                     self._gate(pod, group.name, state)
+
+    def _bind(self, groups: Sequence[TargetGroup]) -> None:
+        """A TargetGroupBinding stands for each target group: after the webhook knows of it, as with the real one."""
+        wanted = {(group.service[0], group.name): group for group in groups}
+        for (namespace, name), group in wanted.items():
+            if (namespace, name) in self._bound:
+                continue
+            reference = {"name": group.service[1], "port": group.port}
+            made = {
+                "apiVersion": "elbv2.k8s.aws/v1beta1",
+                "kind": "TargetGroupBinding",
+                "metadata": {"name": name, "namespace": namespace},
+                "spec": {"serviceRef": reference, "targetGroupName": name, "targetType": group.kind},
+            }
+            # A namespace that is on its way out takes nothing, and a user's cluster may not know the kind.
+            with contextlib.suppress(ApiError):
+                self._api.post(f"/apis/elbv2.k8s.aws/v1beta1/namespaces/{namespace}/targetgroupbindings", made)
+            self._bound[namespace, name] = group
+        for namespace, name in [key for key in self._bound if key not in wanted]:
+            with contextlib.suppress(ApiError):
+                self._api.delete(f"/apis/elbv2.k8s.aws/v1beta1/namespaces/{namespace}/targetgroupbindings/{name}")
+            del self._bound[namespace, name]
 
     def _address_of(self, owner: tuple[str, str], key: str) -> None:
         entry = {"ip": ADDRESSES[0]} if key == plain.KEY else {"hostname": _hostname(key)}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from tests.cluster.alb.model import (
     Balancer,
@@ -42,6 +43,7 @@ def balancers(snapshot: Snapshot) -> Iterator[Balancer | Refused]:
     mine = [ingress for ingress in snapshot.ingresses if class_of(ingress) in classes]
     groups: dict[str, TargetGroup] = {}
     found: list[tuple[int, int, Rule]] = []
+    seconds: list[tuple[Rule, int]] = []
     certificates: dict[str, tuple[str, str]] = {}
     redirected: set[str] = set()
     owners = []
@@ -53,13 +55,17 @@ def balancers(snapshot: Snapshot) -> Iterator[Balancer | Refused]:
             yield Refused(f"{KEY} {'/'.join(name_of(ingress))}", (name_of(ingress),), "Rejected", str(error))
             continue
         owners.append(name_of(ingress))
+        if _said(ingress, "canary", "false") == "true":
+            # It has no paths of its own, and nothing else of it counts.
+            seconds += [(rule, int(_said(ingress, "canary-weight", "0"))) for _, _, rule in made]
+            continue
         found += made
         certificates |= pairs
         secured = {host for entry in ingress["spec"].get("tls", []) for host in entry.get("hosts", [])}
         if _said(ingress, "ssl-redirect", "true") == "true":
             redirected |= secured
     # Exact before prefix, longer before shorter.
-    rules = tuple(rule for _, _, rule in sorted(found, key=lambda each: each[:2]))
+    rules = tuple(_shared(rule, seconds, groups) for _, _, rule in sorted(found, key=lambda each: each[:2]))
     plain = [Rule((host,), ("/*",), Redirect(308)) for host in sorted(redirected)]
     listeners = {"http": Listener((*plain, *rules), _NOT_FOUND), "https": Listener(rules, _NOT_FOUND)}
     if owners:
@@ -83,6 +89,24 @@ def _rules(snapshot: Snapshot, ingress: Object, groups: dict[str, TargetGroup]) 
             kind = "Prefix" if kind == "ImplementationSpecific" else kind
             made = Rule(hosts, patterns(path, kind), Forward(((name, 1),)), body, silence)
             yield (0 if kind == "Exact" else 1, -len(path), made)
+
+
+def _shared(rule: Rule, seconds: Sequence[tuple[Rule, int]], groups: Mapping[str, TargetGroup]) -> Rule:
+    """The rule with the share of a second Ingress for the same host and path; of one without Pods nobody gets any."""
+    for second, weight in seconds:
+        if (second.hosts, second.paths) == (rule.hosts, rule.paths):
+            (first, _), (other, _) = _only(rule), _only(second)
+            return (
+                replace(rule, action=Forward(((first, 100 - weight), (other, weight))))
+                if groups[other].targets
+                else rule
+            )
+    return rule
+
+
+def _only(rule: Rule) -> tuple[str, int]:
+    assert isinstance(rule.action, Forward)
+    return rule.action.groups[0]
 
 
 def _certificates(snapshot: Snapshot, ingress: Object) -> dict[str, tuple[str, str]]:

@@ -30,6 +30,7 @@ from mcp_targets._kube.canary import Canaries, copies, judge, served
 from mcp_targets._kube.client import Api, kubeconfig
 from mcp_targets._kube.failing import FEWEST, Tally, counted
 from mcp_targets._kube.kinds import BY_NAME, CANARY, KINDS
+from mcp_targets._kube.leading import Leading
 from mcp_targets._kube.looking import status
 from mcp_targets._kube.names import Names
 from mcp_targets._kube.objects import Objects
@@ -173,13 +174,19 @@ class Cluster:
 
     def canaries(self) -> Canaries:
         it = cast("Any", self)
-        return Canaries(
-            cast("Objects", it), cast("Applying", it), cast("Rollout", it), lambda: self.releases, self.done.append
-        )
+        objects, applying, rollout = cast("Objects", it), cast("Applying", it), cast("Rollout", it)
+        leading = Leading(objects, applying, rollout, Names(self.found.request.identity), self.done.append)
+        return Canaries(objects, applying, rollout, leading, lambda: self.releases, self.done.append)
 
     def read(self, sort: Any, name: str) -> Any:
         assert (sort.name, name) == ("deployment", of(self.found, "deployment").name)
         return None if self.replicas is None else {"spec": {"replicas": self.replicas}}
+
+    def installed(self, sort: Any) -> bool:
+        return True
+
+    def listing(self, sort: Any) -> list[Any]:
+        return []
 
     def claim(self, sort: Any, name: str) -> None:
         self.done.append(f"claim {sort.name}")
