@@ -1,9 +1,11 @@
 """A front that holds a port while what stands behind it changes: `python -m mcp_tool.front`.
 
-It passes bytes both ways and knows nothing of HTTP. Connections that are open stay with the server they were opened
-to, which tells its clients to connect anew when it is about to go; new ones go where `switch` last said. While nobody
-listens there (a server that starts again, say) a connection waits instead of being refused. Standard library only: it
-runs from any image of any tool, also one that is older than the tool behind it.
+It passes bytes both ways. Connections that are open stay with the server they were opened to, which tells its clients
+to connect anew when it is about to go; new ones go where `switch` last said. Not every server tells them: so a request
+to one that clients were moved away from is marked as the last of its connection (`Connection: close`, RFC 9112, section
+9.6), which is all that the front knows of HTTP. While nobody listens there (a server that starts again, say) a
+connection waits instead of being refused. Standard library only: it runs from any image of any tool, also one that is
+older than the tool behind it.
 
     serve --listen HOST:PORT --state DIR    hold the port; where to is kept in DIR, so that it outlives a restart
     switch --state DIR HOST:PORT            send new connections there from now on
@@ -15,6 +17,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -35,6 +38,9 @@ _PATIENCE = 10.0
 _PAUSE = 0.05
 _DRAIN = 10.0
 """Seconds that open connections get when the front itself is to end."""
+
+_REQUEST = re.compile(rb"[A-Z]{1,20} \S{1,8000} HTTP/1\.1\r\n")
+"""The line that begins a request."""
 
 _CONTROL = "control.sock"
 _KEPT = "upstream"
@@ -133,6 +139,7 @@ class _Near(_Side):
         super().__init__()
         self._front = front
         self.gone = False
+        self.is_asking = False
         self._early: list[bytes] = []
         self._task: asyncio.Task[None] | None = None
 
@@ -147,7 +154,7 @@ class _Near(_Side):
         if self.other is None:
             self._early.append(data)
         else:
-            super().data_received(data)
+            self._pass(data)
 
     def join(self, far: "_Far") -> None:
         """The far end is there: hand over what came early, and read on."""
@@ -156,9 +163,17 @@ class _Near(_Side):
             far.drop()
             return
         for data in self._early:
-            super().data_received(data)
+            self._pass(data)
         self._early.clear()
         self.transport.resume_reading()
+
+    def _pass(self, data: bytes) -> None:
+        """To the server; the last request of the connection, if clients were moved away from that one."""
+        is_new, self.is_asking = not self.is_asking, True
+        if is_new and isinstance(self.other, _Far) and self.other.is_left:
+            line = _REQUEST.match(data)
+            data = data if line is None else line[0] + b"Connection: close\r\n" + data[line.end() :]
+        super().data_received(data)
 
     def connection_lost(self, error: Exception | None) -> None:
         self.gone = True
@@ -173,6 +188,15 @@ class _Far(_Side):
         self.other = self._near = near
         self._front = front
         self._upstream = upstream
+
+    @property
+    def is_left(self) -> bool:
+        """Whether new connections go elsewhere by now."""
+        return self._upstream != self._front.upstream
+
+    def data_received(self, data: bytes) -> None:
+        self._near.is_asking = False
+        super().data_received(data)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)

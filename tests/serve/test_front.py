@@ -100,6 +100,28 @@ def test_a_switch_moves_new_connections_and_leaves_the_open_one(
     asyncio.run(go())
 
 
+def test_a_request_to_a_server_that_clients_left_is_the_last_of_its_connection(running: Running) -> None:
+    port, state, _ = running
+    request = b"POST /mcp HTTP/1.1\r\nHost: here\r\n\r\n"
+
+    async def go() -> None:
+        async with server(b"one") as one, server(b"two") as two:
+            front.ask(state, {"switch": f"127.0.0.1:{one}"})
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+
+            async def heard(lines: int) -> list[bytes]:
+                writer.write(request)
+                return [(await asyncio.wait_for(reader.readline(), 15))[4:] for _ in range(lines)]
+
+            assert b"".join(await heard(3)) == request
+            front.ask(state, {"switch": f"127.0.0.1:{two}"})
+            line, rest = request.split(b"\r\n", 1)
+            assert b"".join(await heard(4)) == line + b"\r\nConnection: close\r\n" + rest
+            writer.close()
+
+    asyncio.run(go())
+
+
 def test_a_connection_waits_for_a_server_that_is_away(running: Running) -> None:
     port, state, _ = running
 

@@ -127,7 +127,7 @@ class _Diff:
             resource=resource,
             observed=there,
             fields=difference.fields,
-            effect=kind.effect if there is not None else "",
+            effect="; ".join(filter(None, (kind.effect if there is not None else "", resource.says))),
         )
         (self.unchanged if difference.action is Action.NOTHING else self.changes).append(change)
 

@@ -17,7 +17,7 @@ from mcp_packager.pipeline.prepare import refuse
 from mcp_packager.pipeline.project import Aim, Project
 from mcp_packager.platforms import Platform
 from mcp_packager.progress import Progress
-from mcp_packager.target import ARTIFACT_FILE, Artifact, Hosts, Takes, found_artifact, held_contract
+from mcp_packager.target import ARTIFACT_FILE, Artifact, Based, Hosts, Takes, found_artifact, held_contract
 
 if TYPE_CHECKING:
     from mcp_packager.image import Found
@@ -101,7 +101,8 @@ def _in_folder(project: Project, place: Path) -> Taken:
 def _in_registry(project: Project, name: str, progress: Progress) -> Taken:
     from mcp_packager.image import contract_in, find, parse
 
-    aim = _only([aim for aim in project.aims if isinstance(aim.target, Takes)] or list(project.aims))
+    images = [aim for aim in project.aims if isinstance(aim.target, Takes) and isinstance(aim.target, Based)]
+    aim = _only(images or list(project.aims))
     target = _taking(aim)
     with progress.stage("artifact"):
         found = find(parse(name, key="artifact").untagged)

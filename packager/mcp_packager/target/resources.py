@@ -58,7 +58,8 @@ class Action(StrEnum):
 class Resource:
     """One thing a target wants in the world. Pure data.
 
-    ``depends`` adds to the dependencies that Refs inside ``fields`` already make.
+    ``depends`` adds to the dependencies that Refs inside ``fields`` already make. ``says`` is what people are to know
+    of it when it is made or changed, in a few words, for the plan.
     """
 
     kind: str
@@ -68,6 +69,7 @@ class Resource:
     phase: Phase = Phase.PREPARE
     scope: Scope = Scope.TOOL
     lifetime: Lifetime = Lifetime.CURRENT
+    says: str = ""
 
     @property
     def key(self) -> Key:
@@ -89,6 +91,7 @@ class Resource:
             "phase": self.phase.value,
             "scope": self.scope.value,
             "lifetime": self.lifetime.value,
+            **({"says": self.says} if self.says else {}),
         }
 
     @classmethod
@@ -102,6 +105,7 @@ class Resource:
             phase=Phase(document["phase"]),
             scope=Scope(document["scope"]),
             lifetime=Lifetime(document["lifetime"]),
+            says=document.get("says", ""),
         )
 
 

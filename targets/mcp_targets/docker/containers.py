@@ -53,12 +53,14 @@ class Containers:
         entrypoint: list[str] | None = None,
         environment: Mapping[str, str] | None = None,
         health: Mapping[str, Any] | None = None,
+        user: str | None = None,
         **host: Any,
     ) -> int:
         """Make and start it; one that is there as it is wanted is only started, another one makes room.
 
-        ``host`` are arguments of docker-py's ``create_host_config``. The answer is how often the engine had started it
-        again before: one that ran already keeps that count.
+        ``user`` is the image's own where unset. ``host`` are arguments of docker-py's ``create_host_config``, which win
+        over the hardening that all but services get. The answer is how often the engine had started it again before: a
+        container that ran already keeps that count.
         """
         api = self._daemon.api
         wanted = self._names.labels(resource.key, resource.fields)
@@ -67,16 +69,17 @@ class Containers:
             self.remove(resource.key, stop_seconds=stop_seconds)
             there = None
         ours = resource.kind != "service"
+        machine = {"host.docker.internal": "host-gateway"} if ours and resource.kind != "front" else None
         with speaking():
             if there is None:
-                settings = api.create_host_config(
-                    init=True,
-                    read_only=ours,
-                    cap_drop=["ALL"] if ours else None,
-                    security_opt=["no-new-privileges"],
-                    extra_hosts={"host.docker.internal": "host-gateway"} if ours and resource.kind != "front" else None,
-                    **host,
-                )
+                hardening = {
+                    "init": True,
+                    "read_only": ours,
+                    "cap_drop": ["ALL"] if ours else None,
+                    "security_opt": ["no-new-privileges"],
+                    "extra_hosts": machine,
+                }
+                settings = api.create_host_config(**{**hardening, **host})
                 network = self._names.of("network", "network")
                 api.create_container(
                     image,
@@ -86,6 +89,7 @@ class Containers:
                     labels=wanted,
                     environment=dict(environment or {}),
                     ports=[int(port.partition("/")[0]) for port in host.get("port_bindings") or ()] or None,
+                    user=user,
                     healthcheck=None if health is None else dict(health),
                     host_config=settings,
                     networking_config=api.create_networking_config(

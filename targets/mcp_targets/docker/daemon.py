@@ -149,13 +149,13 @@ class Daemon:
                         raise
         raise TransientError(Problem("other commands keep removing the image that this one makes", "try again"))
 
-    def write(self, volume: str, files: Mapping[str, bytes]) -> None:
-        """Put files into a volume, for the tool's user alone to read; a name with a slash at its end is a folder."""
+    def write(self, volume: str, files: Mapping[str, bytes], *, mode: int = 0o400) -> None:
+        """Put files into a volume, the tool's user's own; a name with a slash at its end is a folder."""
         stream = io.BytesIO()
         with tarfile.open(fileobj=stream, mode="w") as archive:
             for name, data in files.items():
                 info = tarfile.TarInfo(name)
-                info.size, info.mode, info.uid, info.gid = len(data), 0o400, USER, USER
+                info.size, info.mode, info.uid, info.gid = len(data), mode, USER, USER
                 if name.endswith("/"):
                     info.type, info.mode = tarfile.DIRTYPE, 0o700
                 archive.addfile(info, io.BytesIO(data))

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mcp_packager.errors import Problem, WorldError
-from mcp_packager.image import LAYOUT, docker_archive, fetched_archive, find, manifests, parse
+from mcp_packager.errors import Problem, UserError, WorldError
+from mcp_packager.image import LAYOUT, digest_of, docker_archive, fetched_archive, find, manifests, parse
 from mcp_packager.target import SOURCE, Key, Value
 from mcp_targets.docker.daemon import Daemon, speaking
+from mcp_targets.docker.hosted import ARCHITECTURE, BESIDE
 from mcp_targets.docker.names import Names
 
 
@@ -33,13 +34,43 @@ def ensure(
     return dict(fields)
 
 
+def beside(daemon: Daemon, names: Names, name: str, fields: Mapping[str, Value]) -> dict[str, Value]:
+    """Have an image of a public name there, under a name of this deployment's own; what it was once it stays.
+
+    Raises:
+        UserError: there is no such image, or not for this machine.
+        WorldError: its registry cannot be reached, or the daemon has no room.
+    """
+    key, known, reference = Key("image", name), fields["id"], fields["reference"]
+    public, architecture = parse(fields[BESIDE]), fields[ARCHITECTURE]
+    if not isinstance(known, str) or not there(daemon, known):
+        found = find(public.at(digest_of(public)))
+        if architecture not in found.images:
+            raise UserError(
+                Problem(
+                    f"the image {public}, which the front runs from, is not there for {architecture}",
+                    "name another with a Python inside: [target.docker] base",
+                )
+            )
+        known = found.images[architecture].config_digest
+        with speaking():
+            daemon.api.create_volume(names.of(*key), labels=names.labels(key, {**fields, "id": known}))
+        if not there(daemon, known):
+            _load(daemon, known, fetched_archive(found, known, reference))
+    with speaking():
+        daemon.api.tag(known, *reference.rpartition(":")[::2])
+    held = {**fields, "id": known}
+    daemon.hold(names.of(*key), names.labels(key, held), known)
+    return held
+
+
 def must_be_had(daemon: Daemon, fields: Mapping[str, Value], output: Path | None) -> None:
     """Hold that the image is there, or can be brought: so that nothing is begun that cannot be done.
 
     Raises:
         WorldError: it is neither at the daemon nor in the artifact's folder, and comes out of no registry.
     """
-    if SOURCE not in fields and not there(daemon, fields["id"]):
+    if SOURCE not in fields and BESIDE not in fields and not there(daemon, fields["id"]):
         _archive(fields["id"], fields, output)
 
 

@@ -26,6 +26,13 @@ def _address(text: str) -> str:
 Host = Annotated[str, Field(max_length=45), AfterValidator(_address)]
 
 
+User = Annotated[str, Field(pattern=r"^[0-9]{1,10}(:[0-9]{1,10})?$")]
+Capability = Literal[
+    "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "NET_BIND_SERVICE", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"
+]
+"""Of those that Docker gives every container by itself, the ones for its own files, processes and ports."""
+
+
 class Options(Section):
     """How the tool runs as a container. Everything has a default."""
 
@@ -41,6 +48,15 @@ class Options(Section):
         (), description="What an image that mcp-pack did not make is told to run, in place of its own command"
     )
     image_port: Port = Field(8000, description="Port at which an image that mcp-pack did not make serves MCP over HTTP")
+    image_user: User | None = Field(
+        None, description="User that such an image runs as, as UID or UID:GID; the one that it names where unset"
+    )
+    image_writable: bool = Field(
+        default=False, description="Whether such an image may write to its own files, and not to /tmp alone"
+    )
+    image_capabilities: Many[Capability] = Field(
+        (), description="Capabilities that such an image keeps, such as SETUID and SETGID to leave root by itself"
+    )
     architectures: Many[Literal["amd64", "arm64"]] = Field(
         (),
         description="What images are made for, to be pushed as one; this machine's own where unset. "

@@ -60,7 +60,8 @@ HEALTH_RETRIES: Final = 3
 
 SCRATCH: Final = 64 * 1024 * 1024
 """Bytes of ``/tmp`` where ``[resources] disk`` says nothing."""
-_SETTINGS: Final = ("memory", "cpu", "disk", "pids", "restart", "log_size", "log_files", "path", "auth")
+SETTINGS: Final = ("memory", "cpu", "disk", "pids", "restart", "log_size", "log_files", "path", "auth")
+"""What of a container, beside what it runs, makes another one of it."""
 _DRAIN_DELAY: Final = 1.0
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _HOST: Final = "host.docker.internal"
@@ -81,41 +82,44 @@ def resources(request: DesiredInput, options: Options) -> tuple[Resource, ...]:
     )
     document = _config(request)
     config = Resource("config", digest(document)[:16], {"document": document}, lifetime=Lifetime.RELEASE)
-    services = tuple(_services(request.manifest, options, image.key))
+    brought = services(request.manifest, options, image.key)
     fields = _fields(request, options, image.key, config.key)
-    needs = (NETWORK, *(service.key for service in services if service.kind == "service"))
-    alone, behind = _alone(fields, needs, options), _behind_a_front(fields, needs, image, config, options)
+    needs = (NETWORK, *(service.key for service in brought if service.kind == "service"))
+    settings = {name: fields[name] for name in SETTINGS}
+    name = digest({"image": image.name, "config": config.name, **settings})[:12]
+    behind = behind_a_front(name, fields, needs, image.key, options)
     return (
         Resource(*NETWORK, {"internal": False}),
         image,
         *secret_resources(request.manifest),
         *key_resources(document),
         config,
-        *services,
-        *(behind if options.front else alone),
+        *brought,
+        *(behind if options.front else alone(fields, needs, options)),
     )
 
 
-def _behind_a_front(
-    fields: Mapping[str, Value], needs: tuple[Key, ...], image: Resource, config: Resource, options: Options
+def behind_a_front(
+    name: str, fields: Mapping[str, Value], needs: tuple[Key, ...], image: Key, options: Options, *, port: int = PORT
 ) -> tuple[Resource, ...]:
-    """The front, and the tool under a name of its content: containers of two releases run side by side."""
-    settings = {name: fields[name] for name in _SETTINGS}
-    name = digest({"image": image.name, "config": config.name, **settings})[:12]
+    """The front, and the tool under a name of its content: containers of two releases run side by side.
+
+    ``image`` is what the front runs from; ``port`` is where the tool listens in its own container.
+    """
     front = {
         "host": options.host,
         "port": options.port or Generated("port"),
         "version": FRONT_VERSION,
-        "image": Ref(image.key, "id"),
+        "image": Ref(image, "id"),
     }
     return (
         Resource("container", name, fields, needs, phase=Phase.CANDIDATE),
         Resource(*FRONT, front, (NETWORK,), phase=Phase.SWITCH),
-        Resource(*ROUTE, {"upstream": address(name)}, (FRONT, Key("container", name)), phase=Phase.SWITCH),
+        Resource(*ROUTE, {"upstream": address(name, port)}, (FRONT, Key("container", name)), phase=Phase.SWITCH),
     )
 
 
-def _alone(fields: Mapping[str, Value], needs: tuple[Key, ...], options: Options) -> tuple[Resource, ...]:
+def alone(fields: Mapping[str, Value], needs: tuple[Key, ...], options: Options) -> tuple[Resource, ...]:
     """The tool at the port itself, and its like beside it for as long as the deploy looks at the new version."""
     place = {"host": options.host, "port": options.port or Generated("port")}
     return (
@@ -124,9 +128,9 @@ def _alone(fields: Mapping[str, Value], needs: tuple[Key, ...], options: Options
     )
 
 
-def address(container: str) -> str:
+def address(container: str, port: int = PORT) -> str:
     """Where the front finds a tool's container, by the alias that it has on the deployment's network."""
-    return f"{container}:{PORT}"
+    return f"{container}:{port}"
 
 
 def _fields(request: DesiredInput, options: Options, image: Key, config: Key) -> dict[str, Value]:
@@ -151,10 +155,10 @@ def _fields(request: DesiredInput, options: Options, image: Key, config: Key) ->
     }
 
 
-def _services(manifest: Manifest, options: Options, tool: Key) -> list[Resource]:
+def services(manifest: Manifest, options: Options, python: Key) -> list[Resource]:
     """Services with an image of their own, and the volumes of their data.
 
-    They need the tool's image: whether one is up is seen from a container beside it, which that image can be.
+    They need the image ``python``: whether one is up is seen from a container beside it, which that image can be.
     """
     made: list[Resource] = []
     for name, service in sorted(manifest.services.items()):
@@ -181,7 +185,7 @@ def _services(manifest: Manifest, options: Options, tool: Key) -> list[Resource]
             "start": health.start + health.retries * (health.interval + health.timeout),
             "state": "running",
         }
-        made.append(Resource("service", name, fields, (NETWORK, tool)))
+        made.append(Resource("service", name, fields, (NETWORK, python)))
     return made
 
 

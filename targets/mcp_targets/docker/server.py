@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from mcp_packager.errors import UserError
+from mcp_packager.errors import Problem, UserError
 from mcp_packager.target import Resource, Value
 from mcp_targets.docker.compose import HEALTH
 from mcp_targets.docker.containers import PAUSE, Containers, died, health, limits, uptime
@@ -23,6 +23,7 @@ from mcp_targets.docker.render import (
     PORT,
     SCRATCH,
     SECRETS_FOLDER,
+    VALUE,
 )
 
 STOP_SECONDS: Final = 28
@@ -34,11 +35,12 @@ SERVERS: Final = frozenset({"container", "candidate", "server"})
 
 
 class Servers:
-    """Runs the tool's containers."""
+    """Runs the tool's containers. ``value`` reads a secret from its volume."""
 
-    def __init__(self, containers: Containers, ports: Ports) -> None:
+    def __init__(self, containers: Containers, ports: Ports, value: Callable[[str], bytes | None]) -> None:
         self._containers = containers
         self._ports = ports
+        self._value = value
 
     def run(self, resource: Resource) -> dict[str, Value]:
         """Run the tool where only this machine reaches it, and wait until it is ready.
@@ -103,13 +105,18 @@ class Servers:
         """Run an image that knows nothing of us: no config, no keys, no word for its health."""
         fields = resource.fields
         hosted = fields[HOSTED]
+        files = {name: volume for name, volume in fields["secrets"].items() if name in hosted["files"]}
         restarts = self._containers.run(
             resource,
             image=fields["image"],
             command=hosted["command"],
             alias=resource.name,
             stop_seconds=STOP_SECONDS,
-            environment=hosted["env"],
+            environment={**hosted["env"], **self._secrets(fields["secrets"], files)},
+            user=hosted["user"],
+            read_only=not hosted["writable"],
+            cap_add=hosted["capabilities"] or None,
+            binds={volume: {"bind": f"{SECRETS_FOLDER}/{name}", "mode": "ro"} for name, volume in files.items()},
             port_bindings={f"{hosted['port']}/tcp": port},
             tmpfs={"/tmp": f"rw,noexec,nosuid,size={fields['disk'] or SCRATCH}"},  # noqa: S108 - the container's
             pids_limit=fields["pids"],
@@ -117,6 +124,15 @@ class Servers:
             **limits(fields),
         )
         return self._ready(resource, restarts)
+
+    def _secrets(self, volumes: Mapping[str, str], files: Mapping[str, str]) -> dict[str, str]:
+        """Each secret as a variable of its name, which holds the path of one that is a file; none without a value."""
+        values = {name: self._value(volume) for name, volume in volumes.items()}
+        return {
+            name: f"{SECRETS_FOLDER}/{name}/{VALUE}" if name in files else _text(name, value)
+            for name, value in values.items()
+            if value
+        }
 
     def _ready(self, resource: Resource, restarts: int) -> dict[str, Value]:
         """Wait for it. One that the engine started more than ``restarts`` times again has ended meanwhile."""
@@ -135,6 +151,15 @@ class Servers:
     def _not_ready(self, resource: Resource, died_of: str | None) -> UserError:
         why = died_of or f"the server was not ready after {resource.fields['start_timeout']:g} s"
         return self._containers.not_up("the server", resource.key, why, "mend what its log says")
+
+
+def _text(name: str, value: bytes) -> str:
+    """A secret's value as an environment variable holds it."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        problem = Problem(f"the secret {name} is no text", f'hand it over as a file: as = "file" in [secrets.{name}]')
+        raise UserError(problem) from None
 
 
 def published(found: Any) -> tuple[str, int] | None:

@@ -84,7 +84,7 @@ class DockerTarget:
         if options.dockerfile is not None:
             return None
         ((platform, _), *_rest) = self.platforms(manifest, options)
-        return options.base or f"python:{platform.python}-slim"
+        return options.base or _slim(platform.python)
 
     def build(self, request: BuildInput) -> Artifact:
         """Write the image as an OCI layout; nothing is asked of a daemon."""
@@ -129,6 +129,8 @@ class DockerTarget:
             raise _for_others(artifact)
         reference = f"{_repository(manifest)}:{artifact.digest[7:19]}"
         facts = {"reference": reference, "image": images[_architecture()], hosted.HOSTED: True}
+        facts[hosted.ARCHITECTURE] = _architecture()
+        facts[hosted.BESIDE] = self.base_image(manifest, options) or _slim(find(manifest.tool.python).minor)
         return replace(artifact, facts={**artifact.facts, **facts})
 
     def trying(self, options: Any, host: str, port: int) -> Options:
@@ -149,6 +151,10 @@ class DockerTarget:
         from mcp_targets.docker.world import DockerWorld  # no build asks a daemon
 
         return DockerWorld(request)
+
+
+def _slim(minor: str) -> str:
+    return f"python:{minor}-slim"
 
 
 def _two_bases(manifest: Manifest, options: Options) -> tuple[Problem, ...]:

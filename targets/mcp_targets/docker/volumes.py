@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from mcp_packager.target import Key, Observed, Resource, Scope, Sources, Value, as_shown, digest, without_value
 from mcp_targets.docker.daemon import Daemon, speaking
+from mcp_targets.docker.hosted import READERS
 from mcp_targets.docker.names import SCOPE, Names, fields_of, key_of
 from mcp_targets.docker.render import VALUE
 
@@ -85,6 +86,8 @@ class Volumes:
     def secret(self, resource: Resource) -> dict[str, Value]:
         """A new version of a secret with the value that its source has now; an optional one may be empty.
 
+        A version that is there for other readers than those wanted is copied: who may read a file is fixed with it.
+
         Raises:
             UserError: a required secret has no value.
         """
@@ -95,22 +98,24 @@ class Volumes:
                 self._drop(volume["Name"])
         versions = [volume for volume in self._versions(resource.key) if volume["Name"] in _written(listing)]
         back = next((found for found in versions if fields_of(found["Labels"]).get(_VERSION) == wanted), None)
-        if back is not None:
+        readers = resource.fields.get(READERS)
+        if back is not None and readers in {None, fields_of(back["Labels"]).get(READERS)}:
             # A push that failed is undone: the newer version goes, and this one is the newest again.
             for newer in versions[versions.index(back) + 1 :]:
                 self._drop(newer["Name"])
             return {**fields_of(back["Labels"]), "volume": back["Name"]}
         source = resource.fields["source"]
-        value = self._value(source)
+        value = self._value(source) if back is None else self.value(back["Name"])
         if value is None and resource.fields["required"]:
             raise without_value(resource.name, source)
         for earlier in versions[: max(0, len(versions) - _KEPT + 1)]:
             self._drop(earlier["Name"])
         serial = 1 + max((fields_of(found["Labels"]).get(_SERIAL, 0) for found in versions), default=0)
         version = randomness.token_hex(4)
-        fields = {name: resource.fields[name] for name in ("source", "required")} | {_VERSION: version, _SERIAL: serial}
+        kept = {name: resource.fields[name] for name in ("source", "required", READERS) if name in resource.fields}
+        fields = {**kept, _VERSION: version, _SERIAL: serial}
         name = self._names.of("secret", resource.name, version)
-        self._put(name, resource.key, fields, VALUE, value or b"")
+        self._put(name, resource.key, fields, VALUE, value or b"", mode=0o400 if readers is None else 0o444)
         return {**fields, "volume": name}
 
     def delete(self, key: Key) -> None:
@@ -138,10 +143,12 @@ class Volumes:
         with speaking():
             self._daemon.api.create_volume(name, labels=self._names.labels(key, fields, scope.value))
 
-    def _put(self, name: str, key: Key, fields: Mapping[str, Value], file: str, data: bytes) -> None:
+    def _put(
+        self, name: str, key: Key, fields: Mapping[str, Value], file: str, data: bytes, *, mode: int = 0o400
+    ) -> None:
         """Make a volume with one file, and say that it is written."""
         self._make(name, key, fields)
-        self._daemon.write(name, {file: data})
+        self._daemon.write(name, {file: data}, mode=mode)
         with speaking():
             mark = self._names.labels(Key(_WRITTEN, name), {})
             self._daemon.api.create_volume(_mark(name), labels=mark)

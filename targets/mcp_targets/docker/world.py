@@ -30,10 +30,11 @@ from mcp_targets.docker import image as images
 from mcp_targets.docker.containers import Containers, died, uptime
 from mcp_targets.docker.daemon import Daemon, speaking
 from mcp_targets.docker.fronts import Fronts
+from mcp_targets.docker.hosted import BESIDE, HOSTED
 from mcp_targets.docker.names import Names, fields_of, key_of
 from mcp_targets.docker.ports import KEPT, Ports
 from mcp_targets.docker.records import VolumeLock, VolumeRecords
-from mcp_targets.docker.render import FRONT, NETWORK, ROUTE, SERVER
+from mcp_targets.docker.render import FRONT, NETWORK, ROUTE, SERVER, address
 from mcp_targets.docker.server import SERVERS, STOP_SECONDS, Servers, published, reached
 from mcp_targets.docker.services import SERVICE_STOP_SECONDS, Services
 from mcp_targets.docker.volumes import Volumes, config_held
@@ -68,7 +69,7 @@ KINDS: Final = (
     # It may run from the image of any release.
     Kind("candidate"),
     Kind("server", effect=GAP),
-    Kind("front", project=_but("image"), effect="closes the port for a moment"),
+    Kind("front", project=_but("image", BESIDE), effect="closes the port for a moment"),
     Kind("route", effect="moves clients to the new server; no connection is refused"),
 )
 
@@ -87,7 +88,7 @@ class DockerWorld:
         self._containers = Containers(self._daemon, self._names, self._volumes.read_values)
         self._services = Services(self._daemon, self._names, self._containers, self._volumes.value)
         self._ports = Ports(self._daemon, self._names)
-        self._servers = Servers(self._containers, self._ports)
+        self._servers = Servers(self._containers, self._ports, self._volumes.value)
         self._fronts = Fronts(self._daemon, self._containers, self._ports)
         self._swept = False
         self._sweeping = threading.Lock()
@@ -168,6 +169,8 @@ class DockerWorld:
         match resource.kind:
             case "network":
                 return self._network(resource)
+            case "image" if BESIDE in resource.fields:
+                return images.beside(self._daemon, self._names, resource.name, resource.fields)
             case "image":
                 return images.ensure(self._daemon, self._names, resource.name, resource.fields, self._output)
             case "volume":
@@ -212,11 +215,11 @@ class DockerWorld:
                 self._services.await_one(found, self._tool_image)
 
     def _tool_image(self) -> str:
-        """Any image of the tool's: it holds a Python that can look at a port."""
-        for found in self.observe().values():
-            if found.key.kind == "image":
-                image: str = found.fields["id"]
-                return image
+        """An image with a Python that can look at a port: the one that stands beside somebody else's, or the tool's."""
+        there = [found.fields for found in self.observe().values() if found.key.kind == "image"]
+        for fields in sorted(there, key=lambda fields: BESIDE not in fields):
+            if fields.get("id"):
+                return str(fields["id"])
         raise WorldError(Problem("the tool's image is not at the daemon", "deploy again"))
 
     def _delete(self, key: Key, observed: Observed | None) -> None:
@@ -225,10 +228,13 @@ class DockerWorld:
                 self._drop_network()
             case "image":
                 fields = observed.fields if observed else {}
-                images.drop(self._daemon, self._names, key.name, fields.get("id") or fields.get("loading"))
+                named = fields["reference"] if BESIDE in fields else fields.get("id") or fields.get("loading")
+                images.drop(self._daemon, self._names, key.name, named)
             case "volume" | "secret" | "key" | "config":
                 self._volumes.delete(key)
             case "container" | "candidate":
+                if observed is not None and HOSTED in observed.fields:
+                    self._fronts.drained(address(key.name, observed.fields[HOSTED]["port"]))
                 self._containers.remove(key, stop_seconds=STOP_SECONDS)
             case "server":
                 self._containers.remove(key, stop_seconds=STOP_SECONDS)
@@ -237,8 +243,8 @@ class DockerWorld:
                 self._containers.remove(key, stop_seconds=SERVICE_STOP_SECONDS)
             case "front":
                 self._fronts.remove()
-                if observed is not None and observed.fields.get("image"):
-                    images.discard(self._daemon, observed.fields["image"])
+                if observed is not None and (named := observed.fields.get(BESIDE) or observed.fields.get("image")):
+                    images.discard(self._daemon, named)
             case "route":
                 pass  # goes with the front
             case kind:
@@ -317,7 +323,8 @@ def _half_made(volumes: Sequence[Any], containers: Collection[Key]) -> Iterator[
     for volume in volumes:
         key, fields = key_of(volume["Labels"]), fields_of(volume["Labels"])
         if key.kind == "image" and key not in containers:
-            yield Observed(*key, {"loading": fields.get("id")})
+            known = fields if BESIDE in fields else {}
+            yield Observed(*key, {**known, "id": None, "loading": fields.get("id")})
         if key.name == KEPT and key.kind in {FRONT.kind, SERVER.kind}:
             holder = Key(key.kind, key.kind)
             if holder not in containers:

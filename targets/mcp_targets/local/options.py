@@ -38,6 +38,9 @@ class Options(Section):
     keep: Annotated[int, Field(ge=0, le=100)] = Field(5, description="Earlier releases to keep for a rollback")
     log_size: Size = Field(10 * 1024 * 1024, description="Size at which a log file is begun anew")
     log_files: Annotated[int, Field(ge=0, le=100)] = Field(3, description="Earlier log files to keep")
+    bundle: bool = Field(
+        default=False, description="Whether build also writes the whole bundle as a file, for deploy --artifact"
+    )
     install_unit: bool = Field(default=False, description="Start it after a reboot, by a systemd user unit")
     start_timeout: Duration = Field(60.0, description="Longest that the server may take to become ready")
 

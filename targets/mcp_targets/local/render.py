@@ -24,6 +24,7 @@ from mcp_packager.target import (
     with_services,
 )
 from mcp_targets.local.options import Options
+from mcp_targets.local.parcel import PYTHON
 
 HOME: Final = Key("home", "home")
 SUPERVISOR: Final = Key("supervisor", "supervisor")
@@ -41,12 +42,12 @@ def resources(request: DesiredInput, options: Options) -> tuple[Resource, ...]:
     bundle = Resource("bundle", hash_of_bundle[:16], {"digest": hash_of_bundle}, (HOME,), lifetime=Lifetime.RELEASE)
     document = _config(request, options)
     config = Resource("config", digest(document)[:16], {"document": document}, (HOME,), lifetime=Lifetime.RELEASE)
-    (interpreter,) = request.interpreters.values()
+    python = _python(request)
     fields: dict[str, Value] = {
         "bundle": Ref(bundle.key, "path"),
         "config": Ref(config.key, "path"),
         "config_digest": Ref(config.key, "digest"),
-        "python": str(interpreter.path),
+        "python": python,
         "path": request.manifest.serve.path,
         "auth": auth_mode(document),
         "log_size": options.log_size,
@@ -60,8 +61,8 @@ def resources(request: DesiredInput, options: Options) -> tuple[Resource, ...]:
         *secret_resources(request.manifest, (HOME,)),
         *key_resources(document, (HOME,)),
         config,
-        Resource(*SUPERVISOR, {"python": str(interpreter.path)}, (HOME,)),
-        *_unit(str(interpreter.path), options),
+        Resource(*SUPERVISOR, {"python": python}, (HOME,)),
+        *_unit(python, options),
         Resource(
             *CANDIDATE,
             fields | {"host": options.host if options.is_loopback else "127.0.0.1"},
@@ -76,6 +77,14 @@ def resources(request: DesiredInput, options: Options) -> tuple[Resource, ...]:
             phase=Phase.SWITCH,
         ),
     )
+
+
+def _python(request: DesiredInput) -> str:
+    """The interpreter that the bundle was built with, or the one that was found for a bundle built before."""
+    if PYTHON in request.artifact.facts:
+        return str(request.artifact.facts[PYTHON])
+    (interpreter,) = request.interpreters.values()
+    return str(interpreter.path)
 
 
 def _unit(python: str, options: Options) -> tuple[Resource, ...]:

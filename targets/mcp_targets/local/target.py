@@ -22,6 +22,7 @@ from mcp_packager.target import (
     WorldInput,
     exposure_of,
 )
+from mcp_targets.local import parcel
 from mcp_targets.local.options import Options
 from mcp_targets.local.render import resources
 from mcp_targets.local.support import SUPPORT
@@ -82,6 +83,7 @@ class LocalTarget:
         ((platform, bundle),) = request.bundles.items()
         wheel = write_wheel(bundle, request.manifest, request.output)
         tool = request.manifest.tool
+        kept = parcel.parcel(bundle, request.output) if request.options.bundle else {}
         return Artifact(
             target=ABOUT.name,
             kind="wheel",
@@ -92,8 +94,12 @@ class LocalTarget:
             contract_hash=request.contract["hash"],
             path=wheel.name,
             platform=str(platform),
-            facts={"command": ["uvx", "--from", wheel.name, tool.name]},
+            facts={"command": ["uvx", "--from", wheel.name, tool.name], **kept},
         )
+
+    def taken(self, artifact: Artifact, manifest: Manifest, options: Any) -> Artifact:  # noqa: ARG002  # as above
+        """What was built before, where this machine can run it."""
+        return parcel.fitting(artifact, ABOUT.name)
 
     def desired(self, request: DesiredInput) -> tuple[Resource, ...]:
         """The process, its files and its supervisor."""

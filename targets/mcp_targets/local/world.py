@@ -47,6 +47,7 @@ from mcp_targets.local.observe import (
     server_fields,
     supervisor_held,
 )
+from mcp_targets.local.parcel import PYTHON, opened
 from mcp_targets.local.places import Places, drop, told
 from mcp_targets.local.records import FileLock, FileRecords
 from mcp_targets.local.render import CANDIDATE, SERVER
@@ -168,7 +169,7 @@ class LocalWorld:
         wanted = resource.fields["digest"]
         folder = self._places.bundles / wanted
         damage = self._trees.damage(folder)
-        found = next((each for each in self._request.bundles.values() if each.hash == wanted), None)
+        found = self._brought(wanted) if damage else None
         if damage and found is None:
             raise WorldError(
                 Problem(
@@ -181,6 +182,13 @@ class LocalWorld:
             write_listing(found, folder)
             self._trees.forget()
         return bundle_fields(folder)
+
+    def _brought(self, wanted: str) -> bundles.Bundle | None:
+        """The bundle that this deploy brings along: just put together, or built before."""
+        artifact, output = self._request.artifact, self._request.output
+        if artifact is not None and output is not None and PYTHON in artifact.facts:
+            return opened(artifact, output)
+        return next((each for each in self._request.bundles.values() if each.hash == wanted), None)
 
     def _config(self, resource: Resource) -> Mapping[str, Value]:
         file = self._places.configs / f"{resource.name}.json"
