@@ -90,19 +90,25 @@ def read(archive: Path, member: zipfile.ZipInfo) -> bytes:
 
     Raises:
         BadZipFile: it is something else than its directory says.
-        NotImplementedError: it is encrypted, or compressed in a way that nobody uses in wheels.
+        NotImplementedError: it is encrypted, or compressed in a way that Python does not know.
     """
     data = raw(archive, member)
-    match member.compress_type:
-        case 0:
-            pass
-        case 8:
-            data = _inflated(data, member)
-        case other:
-            raise NotImplementedError(f"{member.filename} is compressed by method {other}")
+    if member.compress_type == DEFLATED:
+        data = _inflated(data, member)
+    elif member.compress_type != STORED:
+        return _by_zipfile(archive, member)
     if len(data) != member.file_size or zlib_ng.crc32(data) != member.CRC:
         raise zipfile.BadZipFile(f"{member.filename} is not what its directory says (CRC-32, size)")
     return data
+
+
+def _by_zipfile(archive: Path, member: zipfile.ZipInfo) -> bytes:
+    """A member compressed in a way that hardly any wheel uses."""
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            return opened.read(member)
+    except (NotImplementedError, RuntimeError, EOFError) as error:
+        raise NotImplementedError(f"{member.filename}: {error}") from error
 
 
 def raw(archive: Path, member: zipfile.ZipInfo) -> bytes:
