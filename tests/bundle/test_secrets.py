@@ -126,7 +126,7 @@ def test_an_answer_is_remembered_by_content_and_holds_no_value(
     files = [path for path in store.root.rglob("*") if path.is_file()]
     assert files
     assert not [path for path in files if AWS.encode() in path.read_bytes()]
-    monkeypatch.setattr("mcp_packager.bundle.secrets._scanned", lambda path: pytest.fail(f"scanned {path} again"))
+    monkeypatch.setattr("mcp_packager.bundle.scanner.scanned", lambda path: pytest.fail(f"scanned {path} again"))
     assert _problems(project, store) == first
 
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-HEAVY = ("boto3", "docker", "jinja2", "kubernetes", "mcp", "rich")
+HEAVY = ("boto3", "docker", "jinja2", "kubernetes", "mcp", "requests", "rich")
 
 
 def test_check_loads_no_heavy_library_but_pydantic(tmp_path: Path) -> None:

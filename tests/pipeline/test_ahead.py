@@ -25,7 +25,7 @@ def test_the_scan_is_remembered_before_a_bundle_is_made(tmp_path: Path, monkeypa
     def again(_: object) -> None:
         raise AssertionError("it was scanned a second time")
 
-    monkeypatch.setattr("mcp_packager.bundle.secrets._scanned", again)
+    monkeypatch.setattr("mcp_packager.bundle.scanner.scanned", again)
     assert bundles(prepared, opened.aims[0], progress=Silent())
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import re
-import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
-from pathlib import Path
 from typing import Protocol
 
+from mcp_packager.bundle import scanner
 from mcp_packager.bundle.author import AuthorFile, AuthorFiles
 from mcp_packager.bundle.patterns import matches
 from mcp_packager.bundle.secret_names import secret_by_name
@@ -19,20 +18,6 @@ from mcp_packager.store import Store
 
 _RULES = "1"
 _LARGEST_SCANNED = 1 << 20
-_NOT_SECRETS = {"IPPublicDetector"}
-_FILTERS = (
-    "detect_secrets.filters.heuristic.is_indirect_reference",
-    "detect_secrets.filters.heuristic.is_likely_id_string",
-    "detect_secrets.filters.heuristic.is_lock_file",
-    "detect_secrets.filters.heuristic.is_non_text_file",
-    "detect_secrets.filters.heuristic.is_not_alphanumeric_string",
-    "detect_secrets.filters.heuristic.is_potential_uuid",
-    "detect_secrets.filters.heuristic.is_prefixed_with_dollar_sign",
-    "detect_secrets.filters.heuristic.is_sequential_string",
-    "detect_secrets.filters.heuristic.is_templated_secret",
-)
-"""detect-secrets' defaults without its inline allow-list: an exception is a manifest entry with a reason."""
-
 _RAW: tuple[tuple[re.Pattern[bytes], str], ...] = (
     (re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY( BLOCK)?-----"), "Private Key"),
     (re.compile(rb"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"), "AWS Access Key"),
@@ -40,9 +25,6 @@ _RAW: tuple[tuple[re.Pattern[bytes], str], ...] = (
     (re.compile(rb"\bxox[abprs]-[A-Za-z0-9-]{10,}"), "Slack Token"),
 )
 """What is looked for in binary and very large files, where reading line by line makes no sense or takes minutes."""
-
-_scanner = threading.Lock()
-"""detect-secrets keeps its settings in the process."""
 
 
 class Allowed(Protocol):
@@ -87,7 +69,7 @@ def _found(file: AuthorFile, store: Store) -> Sequence[tuple[int, str]]:
         if len(data) > _LARGEST_SCANNED or b"\0" in data[:8192]:
             found = _raw(data)
         else:
-            found = sorted({*_raw(data), *_scanned(file.source)})
+            found = sorted({*_raw(data), *scanner.scanned(file.source)})
         known = {"found": found}
         store.remember("scans", key, known)
     return [(int(line), str(kind)) for line, kind in known["found"]]
@@ -95,22 +77,6 @@ def _found(file: AuthorFile, store: Store) -> Sequence[tuple[int, str]]:
 
 def _raw(data: bytes) -> list[tuple[int, str]]:
     return [(data.count(b"\n", 0, match.start()) + 1, kind) for rule, kind in _RAW for match in rule.finditer(data)]
-
-
-def _scanned(path: Path) -> list[tuple[int, str]]:
-    from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
-    from detect_secrets.core.scan import scan_file
-    from detect_secrets.settings import transient_settings
-
-    with _scanner:
-        found: Mapping[str, type] = get_mapping_from_secret_type_to_class()
-        plugins = sorted(plugin.__name__ for plugin in found.values())
-        settings = {
-            "plugins_used": [{"name": name} for name in plugins if name not in _NOT_SECRETS],
-            "filters_used": [{"path": name} for name in _FILTERS],
-        }
-        with transient_settings(settings):
-            return [(secret.line_number, secret.type) for secret in scan_file(str(path))]
 
 
 @cache
