@@ -30,6 +30,7 @@ _KIND: Final = "zips"
 _BODY, _INDEX = "body", "index"
 _LEVEL: Final = 9
 _SIDE_BY_SIDE: Final = 2
+_AT_A_TIME: Final = 1 << 18
 _RUNTIME: Final = ("lib/mcp_tool/", "lib/mcp_tool_runtime-")
 
 _MOST_FILES: Final = 0xFFFF - 1
@@ -180,7 +181,10 @@ def _write(path: Path, kept: Sequence[Path], last: Sequence[_Member], count: int
 
             for folder in kept:
                 records.append(_moved((folder / _INDEX).read_bytes(), at))
-                put((folder / _BODY).read_bytes())
+                # By and by: what was just read is hashed and written from the processor's own memory.
+                with (folder / _BODY).open("rb") as body:
+                    while data := body.read(_AT_A_TIME):
+                        put(data)
             records += _placed(last, at)
             for member in last:
                 put(member.local)
