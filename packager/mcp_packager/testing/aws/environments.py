@@ -168,8 +168,7 @@ def _held(pieces: Generator[bytes], held: contextlib.ExitStack, done: Callable[[
     with held:
         try:
             yield b""
-            # `yield from` would end the pieces too where their reader goes away.
-            for piece in pieces:  # noqa: UP028
+            for piece in pieces:  # noqa: UP028 - `yield from` would end them too where their reader goes away
                 yield piece
             is_cut = False
         except GeneratorExit:
