@@ -92,6 +92,19 @@ def tried(steps: Steps, tool: Sequence[Object], made: Object, service: str) -> d
     return {HOW: how}
 
 
+def said(by: Sharing) -> str:
+    """What gives a canary its share, for the plan."""
+    match by:
+        case Sharing.PODS:
+            return "its share of the calls is its share of the Pods"
+        case Sharing.ALB:
+            return "its share of the calls is the weight of a second target group"
+        case Sharing.NGINX:
+            return "its share of the calls is the weight of a second Ingress of ingress-nginx"
+        case Sharing.ROUTE:
+            return "its share of the calls is a weight of the HTTPRoute"
+
+
 def is_canary(thing: Mapping[str, Any]) -> bool:
     """Whether a Deployment or a Pod is a canary's."""
     return TRIED in (thing["metadata"].get("labels") or {})

@@ -7,12 +7,12 @@ that was killed left of it, and the next one takes it back.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from mcp_packager.errors import Problem, UserError
-from mcp_packager.target import Action, Key, Plan
+from mcp_packager.target import Key, Plan
 from mcp_targets._kube.applying import Applying
 from mcp_targets._kube.client import ApiError
 from mcp_targets._kube.kinds import BINDINGS, BY_NAME, CANARY, PODS, sort_of
@@ -20,15 +20,26 @@ from mcp_targets._kube.names import Names
 from mcp_targets._kube.objects import Objects
 from mcp_targets._kube.projection import held
 from mcp_targets._kube.rollout import Rollout
-from mcp_targets._kube.shares import HOW, NGINX_CLASS, is_second, is_weighed, reweighed, unweighed, weighed
+from mcp_targets._kube.shares import (
+    HOW,
+    NGINX_CLASS,
+    is_second,
+    is_weighed,
+    reweighed,
+    scaled_both_ways,
+    scaled_up_alone,
+    unweighed,
+    weighed,
+)
 from mcp_targets._kube.site import Object, Sharing
 
 REGISTERED: Final = 60.0
 """Longest wait, in seconds, for a load balancer to know a new Service."""
 UNGATED: Final = 40.0
-"""Seconds in which a load balancer finds a target healthy of which no Pod's readiness says it: it hears of the target,
-and asks twice, ten seconds apart."""
+"""Seconds in which a load balancer finds a target healthy of which no Pod's readiness says it: the controller hears of
+the target and registers it, and the load balancer asks it twice."""
 _DOORS: Final = ("ingress", "httproute")
+_AUTOSCALER: Final = "horizontalpodautoscaler"
 _BESIDE: Final = ("ingress", "targetgroupconfiguration", "service")
 """What stands beside a canary, in the order in which it goes."""
 
@@ -53,32 +64,16 @@ class Way:
         return cls(by, how["service"], tried, keys, tuple(how["beside"]))
 
 
-def told(plan: Plan, objects: Objects) -> Iterator[str]:
-    """What gives the canary of a plan its share, as a line; none where there is no canary.
+def judged(plan: Plan, objects: Objects) -> Iterator[str]:
+    """Whether a canary of the plan gets its share; the lines say what could not be seen.
 
     Raises:
         UserError: it is to be ingress-nginx, and the class is another controller's: two Ingresses would be in conflict.
     """
-    made = {change.key.kind: change for change in plan.changes if change.action is not Action.DELETE}
-    change, of = made.get(CANARY), made.get("deployment")
-    if change is None or change.resource is None or of is None or of.observed is None:
-        return
-    how = change.resource.fields[HOW]
-    match Sharing(how.get("by", Sharing.PODS)):
-        case Sharing.PODS:
-            yield "canary: its share of the calls is its share of the Pods"
-        case Sharing.ALB:
-            yield "canary: its share of the calls is the weight of a target group"
-        case Sharing.ROUTE:
-            yield "canary: its share of the calls is a weight of the HTTPRoute"
-        case Sharing.NGINX:
-            yield "canary: its share of the calls is the weight of a second Ingress"
-            yield from _is_nginx(objects, [thing for thing in how["beside"] if is_second(thing)])
-
-
-def _is_nginx(objects: Objects, seconds: Sequence[Object]) -> Iterator[str]:
+    wanted = (change.resource for change in plan.changes if change.key.kind == CANARY)
+    beside = [thing for one in wanted if one is not None for thing in one.fields[HOW].get("beside", ())]
     sort = BY_NAME["ingressclass"]
-    for name in sorted({second["spec"]["ingressClassName"] for second in seconds}):
+    for name in sorted({second["spec"]["ingressClassName"] for second in beside if is_second(second)}):
         try:
             there = objects.read(sort, name)
         except ApiError:
@@ -116,6 +111,8 @@ class Leading:
         if way is None:
             return
         make()
+        for autoscaler in self._objects.listing(BY_NAME[_AUTOSCALER]):
+            self._applying.apply(BY_NAME[_AUTOSCALER], scaled_up_alone(held(autoscaler)))
         for thing in way.beside:
             sort = sort_of(thing["kind"].lower())
             self._applying.claim(sort, thing["metadata"]["name"])
@@ -145,14 +142,15 @@ class Leading:
             self._applying.apply(BY_NAME["ingress"], reweighed(held(second), 0))
         end()
         self._back(lambda door: unweighed(door, self._names.base, tried))
+        self._back(scaled_both_ways, (_AUTOSCALER,))
         for name in _BESIDE:
             sort = BY_NAME[name]
             there = self._objects.listing(sort) if self._objects.installed(sort) else ()
             if any(thing["metadata"]["name"] == tried for thing in there):
                 self._objects.delete(sort, tried)
 
-    def _back(self, change: Callable[[Mapping[str, Any]], Object]) -> None:
-        for name in _DOORS:
+    def _back(self, change: Callable[[Mapping[str, Any]], Object], kinds: tuple[str, ...] = _DOORS) -> None:
+        for name in kinds:
             sort = BY_NAME[name]
             if not self._objects.installed(sort):
                 continue

@@ -17,7 +17,7 @@ from mcp_packager.target import (
     key_resources,
 )
 from mcp_targets._kube import services as beside
-from mcp_targets._kube.canary import canary, tried
+from mcp_targets._kube.canary import canary, said, tried
 from mcp_targets._kube.kinds import ALLOWING, CANARY
 from mcp_targets._kube.loading import CLUSTER, LOAD
 from mcp_targets._kube.mounts import external_secrets, secrets_of_world
@@ -216,4 +216,5 @@ def _canary(
         (*needs["pod"], *let_in),
         phase=Phase.SWITCH,
         lifetime=Lifetime.TRANSIENT,
+        says=said(steps.by),
     )

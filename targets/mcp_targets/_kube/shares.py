@@ -102,6 +102,35 @@ def reweighed(second: Mapping[str, Any], share: int) -> Object:
     return {**second, "metadata": {**second["metadata"], "annotations": annotations}}
 
 
+def scaled_up_alone(autoscaler: Mapping[str, Any]) -> Object:
+    """An autoscaler that takes no Pod away: those of the Deployment get all calls again when the canary goes.
+
+    https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/#scale-down-disabling
+    """
+    if is_weighed(autoscaler):
+        return dict(autoscaler)
+    behavior = autoscaler["spec"].get("behavior") or {}
+    down = behavior.get("scaleDown") or {}
+    kept = {**down, "selectPolicy": "Disabled"}
+    marked = _marked(autoscaler, is_tried=True)
+    # What stood there is kept with the mark.
+    marked["metadata"]["annotations"][TRIED] = down.get("selectPolicy", "true")
+    return {**marked, "spec": {**marked["spec"], "behavior": {**behavior, "scaleDown": kept}}}
+
+
+def scaled_both_ways(autoscaler: Mapping[str, Any]) -> Object:
+    """The same as it was before."""
+    if not is_weighed(autoscaler):
+        return dict(autoscaler)
+    before = _annotations(autoscaler)[TRIED]
+    behavior = autoscaler["spec"].get("behavior") or {}
+    down = {key: value for key, value in (behavior.get("scaleDown") or {}).items() if key != "selectPolicy"}
+    down |= {} if before == "true" else {"selectPolicy": before}
+    rest = {key: value for key, value in {**behavior, "scaleDown": down}.items() if value}
+    spec = {key: value for key, value in autoscaler["spec"].items() if key != "behavior"}
+    return {**_marked(autoscaler, is_tried=False), "spec": {**spec, **({"behavior": rest} if rest else {})}}
+
+
 def is_second(thing: Mapping[str, Any]) -> bool:
     """Whether an Ingress is one that ingress-nginx takes for a part of another: its paths are that one's."""
     return _annotations(thing).get(f"{_NGINX}canary") == "true"

@@ -37,7 +37,7 @@ from mcp_targets._kube.doors import look
 from mcp_targets._kube.images import Images
 from mcp_targets._kube.kept import Kept
 from mcp_targets._kube.kinds import BY_NAME, CANARY, CANDIDATE, CLAIM, IMAGE, KINDS, SECRETS, SORTS, Sort, sort_of
-from mcp_targets._kube.leading import Leading, told
+from mcp_targets._kube.leading import Leading, judged
 from mcp_targets._kube.logs import followed, last_lines
 from mcp_targets._kube.looking import ADDRESS, endpoint, serving, status
 from mcp_targets._kube.names import Names
@@ -130,7 +130,7 @@ class KubeWorld:
         ]
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             lines = list(pool.map(self._rehearsed, changed))
-        return (*said, *doors, *told(plan, self._objects), *(line for line in lines if line is not None))
+        return (*said, *doors, *judged(plan, self._objects), *(line for line in lines if line is not None))
 
     def notes(self) -> tuple[str, ...]:
         """What a deploy leaves for people to do."""

@@ -34,6 +34,10 @@ SPARE: Final = 15.0
 """Seconds that the server keeps an idle connection longer than the load balancer: who closes first meets no request."""
 
 READY: Final = "/readyz"
+EVERY: Final = 5
+WITHIN: Final = 3
+"""Seconds between two health checks, and those that an answer may take: as often as a load balancer asks at all. A Pod
+that was killed gets calls until two checks have failed, or its node has told that it is gone."""
 _IDLE: Final = 60
 _GROUP_IDLE: Final = 300
 """Idle timeout of a load balancer that several tools share, where none is said: the same for all of them."""
@@ -103,8 +107,8 @@ def _target(manifest: Manifest, options: Options) -> dict[str, str]:
         "healthcheck-protocol": "HTTP",
         "healthcheck-path": READY,
         "success-codes": "200",
-        "healthcheck-interval-seconds": "10",
-        "healthcheck-timeout-seconds": "5",
+        "healthcheck-interval-seconds": str(EVERY),
+        "healthcheck-timeout-seconds": str(WITHIN),
         "healthy-threshold-count": "2",
         "unhealthy-threshold-count": "2",
         "target-group-attributes": _spelled(target_attributes(manifest)),

@@ -191,8 +191,8 @@ def _described(manifest: Manifest, identity: Identity, options: Options) -> list
                     "healthCheckConfig": {
                         "healthCheckPath": balancer.READY,
                         "healthCheckProtocol": "http",
-                        "healthCheckInterval": 10,
-                        "healthCheckTimeout": 5,
+                        "healthCheckInterval": balancer.EVERY,
+                        "healthCheckTimeout": balancer.WITHIN,
                         "healthyThresholdCount": 2,
                         "unhealthyThresholdCount": 2,
                         "matcher": {"httpCode": "200"},

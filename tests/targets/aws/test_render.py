@@ -23,10 +23,10 @@ resources = ["arn:aws:s3:::notes/*"]
 PREFIX = "alb.ingress.kubernetes.io/"
 PER_TARGET = {
     "backend-protocol": "HTTP",
-    "healthcheck-interval-seconds": "10",
+    "healthcheck-interval-seconds": "5",
     "healthcheck-path": "/readyz",
     "healthcheck-protocol": "HTTP",
-    "healthcheck-timeout-seconds": "5",
+    "healthcheck-timeout-seconds": "3",
     "healthy-threshold-count": "2",
     "success-codes": "200",
     "target-group-attributes": "deregistration_delay.timeout_seconds=80,"

@@ -12,18 +12,18 @@ import pytest
 
 from mcp_packager.engine import diff
 from mcp_packager.errors import UserError
-from mcp_packager.target import Observed, Plan, Resource
+from mcp_packager.target import Plan, Resource
 from mcp_packager.target.values import resolve
 from mcp_targets._kube import leading
 from mcp_targets._kube.applying import Applying
 from mcp_targets._kube.canary import needed
 from mcp_targets._kube.kinds import CANARY, KINDS
-from mcp_targets._kube.leading import Leading, Way, told
+from mcp_targets._kube.leading import Leading, Way, judged
 from mcp_targets._kube.names import TRIED, Names
 from mcp_targets._kube.objects import Objects
 from mcp_targets._kube.projection import held
 from mcp_targets._kube.rollout import Rollout
-from mcp_targets._kube.shares import HOW, is_second, is_weighed, unweighed, weighed
+from mcp_targets._kube.shares import HOW, is_second, is_weighed, scaled_both_ways, scaled_up_alone, unweighed, weighed
 from mcp_targets._kube.together import claims
 from mcp_targets.eks import account
 from mcp_targets.eks import target as eks
@@ -222,10 +222,9 @@ def test_while_it_is_there_a_load_balancer_has_one_target_group_more(tmp_path: P
     assert {service for _, service, _ in seen.backends} == {it.service, it.tried}
 
 
-def planned(resources: tuple[Resource, ...], there: tuple[Resource, ...] = ()) -> Plan:
-    known = [replace(it, fields=resolve(it.fields, lambda leaf: "named")) for it in (*resources, *there)]
-    seen = {it.key: Observed(*it.key, it.fields, it.scope) for it in known[len(resources) :]}
-    return diff(tuple(known[: len(resources)]), seen, (*account.KINDS, *KINDS))
+def planned(resources: tuple[Resource, ...]) -> Plan:
+    known = tuple(replace(it, fields=resolve(it.fields, lambda leaf: "named")) for it in resources)
+    return diff(known, {}, (*account.KINDS, *KINDS))
 
 
 @dataclass
@@ -326,6 +325,23 @@ def test_calls_get_to_it_last_and_are_the_first_to_go(
     assert cluster.done == ["canary gone"], "what is done once needs no other time"
 
 
+@pytest.mark.parametrize(
+    "behavior", [None, {"scaleDown": {"selectPolicy": "Min"}}, {"scaleUp": {"selectPolicy": "Min"}}]
+)
+def test_meanwhile_an_autoscaler_takes_no_pod_away(tmp_path: Path, behavior: Any) -> None:
+    found = wanted(tmp_path, "nginx", "\n[scale]\nmin = 2\nmax = 4\n")
+    plain = one(found, "horizontalpodautoscaler").fields["object"]
+    if behavior is not None:
+        plain = {**plain, "spec": {**plain["spec"], "behavior": behavior}}
+    meanwhile = scaled_up_alone(plain)
+    assert meanwhile["spec"]["behavior"]["scaleDown"]["selectPolicy"] == "Disabled"
+    assert meanwhile["spec"]["behavior"].get("scaleUp") == (behavior or {}).get("scaleUp")
+    assert is_weighed(meanwhile)
+    assert scaled_up_alone(meanwhile) == meanwhile
+    assert scaled_both_ways(meanwhile) == plain
+    assert scaled_both_ways(plain) == plain
+
+
 def test_targets_of_which_no_pod_tells_get_time(tmp_path: Path) -> None:
     found = wanted(tmp_path, "alb")
     it, door = way(found), one(found, "ingress")
@@ -334,24 +350,25 @@ def test_targets_of_which_no_pod_tells_get_time(tmp_path: Path) -> None:
     assert cluster.done[1:] == [f"held {leading.UNGATED:g}", "apply ingress 75 25"]
 
 
-def test_a_plan_tells_what_gives_the_share(tmp_path: Path) -> None:
-    for served, words in {
-        "alb": "weight of a target group",
-        "nginx": "weight of a second Ingress",
-        "gateway": "a weight of the HTTPRoute",
-    }.items():
-        found = wanted(tmp_path / served, served)
-        plan = planned(found, (replace(one(found, "deployment"), fields={"object": {}}),))
-        (line,) = told(plan, cast("Objects", Cluster()))
-        assert words in line
-        assert not list(told(planned(found), cast("Objects", Cluster()))), "a first version has no canary"
+@pytest.mark.parametrize(
+    ("served", "words"),
+    [
+        ("alb", "weight of a second target group"),
+        ("nginx", "weight of a second Ingress"),
+        ("gateway", "a weight of the HTTPRoute"),
+    ],
+)
+def test_a_plan_tells_what_gives_the_share(tmp_path: Path, served: str, words: str) -> None:
+    plan = planned(wanted(tmp_path, served))
+    change, _ = [change for change in plan.changes if change.key.kind == CANARY]
+    assert words in change.effect
+    assert not list(judged(plan, cast("Objects", Cluster())))
 
 
 def test_weights_of_a_class_that_is_not_known_to_have_them_are_refused(tmp_path: Path) -> None:
     found = wanted(tmp_path, "nginx")
-    plan = planned(found, (replace(one(found, "deployment"), fields={"object": {}}),))
     with pytest.raises(UserError, match="nobody knows how it takes them") as caught:
-        list(told(plan, cast("Objects", Cluster(controller="traefik.io/ingress-controller"))))
+        list(judged(planned(found), cast("Objects", Cluster(controller="traefik.io/ingress-controller"))))
     assert caught.value.problems[0].found == "traefik.io/ingress-controller"
 
 
