@@ -22,6 +22,7 @@ from mcp_packager.errors import Place, Problem, UserError, WorldError
 from mcp_packager.image import layering
 from mcp_packager.image.bases import Base
 from mcp_packager.image.reference import Reference
+from mcp_packager.platforms import ARCHITECTURES
 from mcp_packager.process import Finished, run
 from mcp_packager.store import Store
 
@@ -33,7 +34,6 @@ _BUILDERS: Final = ("docker", "podman")
 _ASK_SECONDS: Final = 30.0
 _BUILD_SECONDS: Final = 3600.0
 _CHUNK: Final = 1024 * 1024
-_MACHINES: Final[Mapping[str, str]] = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def _build(builder: str, recipe: Recipe, architecture: str, environ: Mapping[str
             Problem(f"there is no Dockerfile: {error.strerror}", "write it, or name another", Place(str(recipe.file)))
         ) from None
     machine = platform.machine().lower()
-    foreign = _MACHINES.get(machine, machine) != architecture
+    foreign = ARCHITECTURES.get(machine, machine) != architecture
     words: list[str | Path] = [builder, "build", "--quiet"]
     words += ["--platform", f"linux/{architecture}"] if foreign else []
     words += ["-"] if recipe.context is None else ["--file", recipe.file, recipe.context]

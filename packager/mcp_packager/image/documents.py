@@ -18,6 +18,7 @@ from mcp_packager.image.bases import Base
 from mcp_packager.image.compress import COMPRESSOR
 from mcp_packager.image.layering import ROOT, Layer
 from mcp_packager.image.registry import INDEX, MANIFEST
+from mcp_packager.platforms import ARCHITECTURES
 
 CONFIG: Final = "application/vnd.oci.image.config.v1+json"
 CREATED: Final = "1980-01-01T00:00:00Z"
@@ -30,7 +31,6 @@ MADE_BY: Final = "mcp-pack"
 
 COMPRESSED_BY: Final = "dev.mcp-pack.compressor"
 _HOME: Final = f"/{ROOT.rstrip('/')}"
-_ARCHITECTURES: Final[Mapping[str, str]] = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +81,9 @@ def architecture_of(tag: str) -> str:
         UserError: images are not made for it.
     """
     machine = tag.partition("-")[0]
-    if machine not in _ARCHITECTURES or ("manylinux" not in tag and "linux" not in tag):
+    if machine not in ARCHITECTURES or ("manylinux" not in tag and "linux" not in tag):
         raise UserError(Problem(f"images are not made for {tag}", "choose linux on x86_64 or aarch64"))
-    return _ARCHITECTURES[machine]
+    return ARCHITECTURES[machine]
 
 
 def image(base: Base, layers: Sequence[Layer], settings: Settings) -> Image:

@@ -75,7 +75,7 @@ from mcp_packager.target.resources import (
     owned,
 )
 from mcp_packager.target.schema import check_schema
-from mcp_packager.target.sources import Sources, as_shown, without_value
+from mcp_packager.target.sources import Sources, as_shown, unread_secrets, without_value
 from mcp_packager.target.values import Generated, Key, Ref, Unknown, Value, canonical, decode, digest, encode
 from mcp_packager.target.verification import Verification, Verify
 from mcp_packager.target.world import (
@@ -197,6 +197,7 @@ __all__ = [
     "provided_env",
     "refuses",
     "secret_resources",
+    "unread_secrets",
     "with_audit_file",
     "with_env",
     "with_keys",

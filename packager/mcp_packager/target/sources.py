@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from mcp_packager.errors import Place, Problem, UserError, WorldError
+
+if TYPE_CHECKING:
+    from mcp_packager.manifest import Manifest
+
+_HERE: Final = frozenset({"env", "file"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,18 @@ class Sources:
                 return self.elsewhere(scheme, rest) or b""
             case _:
                 raise WorldError(Problem(f"a secret cannot be read from {source} here", "use env: or file:"))
+
+
+def unread_secrets(manifest: Manifest, target: str) -> Iterator[Problem]:
+    """What is wrong with secrets that are elsewhere, for a target that has what this machine holds and nothing else."""
+    for name, secret in manifest.secrets.items():
+        scheme, _ = secret.source(name)
+        if scheme not in _HERE:
+            yield Problem(
+                f"the target {target} cannot read the secret {name} from {scheme}",
+                'use from = "env:NAME" or "file:PATH" in the stage that is deployed here',
+                Place(str(manifest.path), key=f"secrets.{name}.from"),
+            )
 
 
 def without_value(name: str, source: str) -> UserError:

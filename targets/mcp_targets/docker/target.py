@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mcp_packager.errors import Place, Problem, UserError
 from mcp_packager.interpreters import Interpreter, find
 from mcp_packager.manifest import Manifest
-from mcp_packager.platforms import Platform
+from mcp_packager.platforms import ARCHITECTURES, Platform
 from mcp_packager.target import (
     IMAGE,
     TARGET_API,
@@ -23,6 +23,7 @@ from mcp_packager.target import (
     WorldInput,
     exposure_of,
     image_artifact,
+    unread_secrets,
 )
 from mcp_targets.docker import hosted
 from mcp_targets.docker.options import Options
@@ -41,9 +42,7 @@ ABOUT: Final = About(
     capabilities=Capabilities(candidate=True, stdio=True),
 )
 
-_SOURCES: Final = frozenset({"env", "file"})
-_MACHINES: Final = {"arm64": "aarch64", "amd64": "x86_64"}
-_ARCHITECTURES: Final = {machine: architecture for architecture, machine in _MACHINES.items()}
+_MACHINES: Final = {architecture: machine for machine, architecture in ARCHITECTURES.items()}
 _SYSTEM: Final = "manylinux_2_28"
 """What wheels may ask of the base: Debian 12 and 13, and every slim image of a Python that is served today."""
 
@@ -55,16 +54,7 @@ class DockerTarget:
 
     def check(self, manifest: Manifest, options: Any) -> tuple[Problem, ...]:
         """Secrets that a daemon has no way to; two images to stand on."""
-        secrets = tuple(
-            Problem(
-                f"the target docker cannot read the secret {name} from {secret.source(name)[0]}",
-                'use from = "env:NAME" or "file:PATH" in the stage that is deployed here',
-                Place(str(manifest.path), key=f"secrets.{name}.from"),
-            )
-            for name, secret in manifest.secrets.items()
-            if secret.source(name)[0] not in _SOURCES
-        )
-        return (*secrets, *_two_bases(manifest, options))
+        return (*unread_secrets(manifest, ABOUT.name), *_two_bases(manifest, options))
 
     def exposure(self, manifest: Manifest, options: Any) -> Exposure:
         """This machine alone, unless it is told to serve the network or something in front of it does."""
@@ -187,4 +177,4 @@ def _repository(manifest: Manifest) -> str:
 def _architecture() -> str:
     """This machine's processor, as images call it."""
     name = machine.machine().lower()
-    return _ARCHITECTURES.get(name, name)
+    return ARCHITECTURES.get(name, name)

@@ -21,6 +21,7 @@ from mcp_packager.target import (
     Resource,
     WorldInput,
     exposure_of,
+    unread_secrets,
 )
 from mcp_targets.local import parcel
 from mcp_targets.local.options import Options
@@ -39,8 +40,6 @@ ABOUT: Final = About(
     warning="local does not isolate: the tool runs as you, and can read and write whatever you can",
 )
 
-_SOURCES: Final = frozenset({"env", "file"})
-
 
 class LocalTarget:
     """Runs the tool on this machine, under a supervisor of its own."""
@@ -58,16 +57,12 @@ class LocalTarget:
             for name, service in manifest.services.items()
             if service.external is None
         )
-        secrets = (
-            Problem(
-                f"the target local cannot read the secret {name} from {secret.source(name)[0]}",
-                'use from = "env:NAME" or "file:PATH" in the stage that is deployed here',
-                Place(str(manifest.path), key=f"secrets.{name}.from"),
-            )
-            for name, secret in manifest.secrets.items()
-            if secret.source(name)[0] not in _SOURCES
+        return (
+            *services,
+            *unread_secrets(manifest, ABOUT.name),
+            *_ports(manifest, options),
+            *_units(manifest, options),
         )
-        return (*services, *secrets, *_ports(manifest, options), *_units(manifest, options))
 
     def exposure(self, manifest: Manifest, options: Any) -> Exposure:
         """This machine alone, unless it is told to serve the network or something in front of it does."""
