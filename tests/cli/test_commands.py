@@ -12,11 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mcp_packager.cli.root import root
-from mcp_packager.pipeline.requests import (
-    BuildReport,
-    ChangeLine,
-    CheckReport,
-    Comparison,
+from mcp_packager.pipeline.reports import (
     DeployReport,
     DestroyReport,
     DriftReport,
@@ -26,9 +22,15 @@ from mcp_packager.pipeline.requests import (
     NewKey,
     PlanReport,
     PushReport,
-    Request,
     SecretLine,
     StatusReport,
+)
+from mcp_packager.pipeline.requests import (
+    BuildReport,
+    ChangeLine,
+    CheckReport,
+    Comparison,
+    Request,
 )
 
 Patch = Callable[[str, object], None]

@@ -10,7 +10,7 @@ import pytest
 from mcp_packager.cli.root import COMMANDS
 from mcp_packager.client_config import CLIENTS, Written
 from mcp_packager.errors import Problem
-from mcp_packager.pipeline import requests
+from mcp_packager.pipeline import reports, requests
 from mcp_packager.scaffold import Project
 from mcp_packager.store import Pruned
 from mcp_packager.target.examination import Finding
@@ -18,20 +18,20 @@ from tests.cli.pages import BLOCK, DOCS
 
 PAGE = (DOCS / "cli.md").read_text()
 REPORTS: dict[str, type] = {
-    "lock": requests.LockReport,
+    "lock": reports.LockReport,
     "check": requests.CheckReport,
     "build": requests.BuildReport,
-    "plan": requests.PlanReport,
-    "deploy": requests.DeployReport,
-    "status": requests.StatusReport,
-    "history": requests.HistoryLine,
-    "drift": requests.DriftReport,
-    "destroy": requests.DestroyReport,
-    "invoke": requests.InvokeReport,
-    "monitoring": requests.MonitoringReport,
-    "secrets": requests.SecretLine,
-    "secrets push": requests.PushReport,
-    "secrets new-key": requests.NewKey,
+    "plan": reports.PlanReport,
+    "deploy": reports.DeployReport,
+    "status": reports.StatusReport,
+    "history": reports.HistoryLine,
+    "drift": reports.DriftReport,
+    "destroy": reports.DestroyReport,
+    "invoke": reports.InvokeReport,
+    "monitoring": reports.MonitoringReport,
+    "secrets": reports.SecretLine,
+    "secrets push": reports.PushReport,
+    "secrets new-key": reports.NewKey,
     "new": Project,
     "client-config": Written,
     "doctor": Finding,

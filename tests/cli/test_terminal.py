@@ -14,7 +14,7 @@ MANIFEST = '[tool]\nname = "notes"\nentrypoint = "notes"\n\n[target.local]\n'
 
 DESTROY = """
 import mcp_packager.pipeline.operate as operate
-from mcp_packager.pipeline.requests import DestroyReport
+from mcp_packager.pipeline.reports import DestroyReport
 operate.destroy = lambda request, *, data: (DestroyReport("local", request.stage, ("process notes",), ()),)
 """
 WORK = """

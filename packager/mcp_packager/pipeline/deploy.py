@@ -11,7 +11,8 @@ from mcp_packager.manifest import Manifest
 from mcp_packager.pipeline.aiming import Aimed, Order, aim
 from mcp_packager.pipeline.place import verified
 from mcp_packager.pipeline.project import Aim
-from mcp_packager.pipeline.requests import DeployReport, PlanReport, Request
+from mcp_packager.pipeline.reports import DeployReport, PlanReport
+from mcp_packager.pipeline.requests import Request
 from mcp_packager.pipeline.timing import Timed
 from mcp_packager.target import Action, Lifetime, Plan, Telling, World, auth_warning
 

@@ -15,7 +15,8 @@ from mcp_packager.pipeline.aiming import Aimed, Order, aim
 from mcp_packager.pipeline.build import build
 from mcp_packager.pipeline.deploy import Confirm, carried_out, planned
 from mcp_packager.pipeline.many import Named, Outcome, side_by_side
-from mcp_packager.pipeline.requests import BuildReport, DeployReport, PlanReport, Request
+from mcp_packager.pipeline.reports import DeployReport, PlanReport
+from mcp_packager.pipeline.requests import BuildReport, Request
 from mcp_packager.store import trusting
 from mcp_packager.target import Glance, Intent, Together
 

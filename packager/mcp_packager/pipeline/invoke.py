@@ -8,7 +8,8 @@ from typing import Any
 
 from mcp_packager.errors import Problem, UserError
 from mcp_packager.pipeline.operate import reached
-from mcp_packager.pipeline.requests import InvokeReport, Request
+from mcp_packager.pipeline.reports import InvokeReport
+from mcp_packager.pipeline.requests import Request
 from mcp_packager.target import Auth, Endpoint
 from mcp_packager.verify import ClientCredentials, McpClient, fetch_token
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from mcp_packager.interpreters import find, host_platform
 from mcp_packager.lock import ensure, read
 from mcp_packager.pipeline.project import open_project
-from mcp_packager.pipeline.requests import LockReport, Request
+from mcp_packager.pipeline.reports import LockReport
+from mcp_packager.pipeline.requests import Request
 from mcp_packager.pipeline.standing import with_bases
 
 

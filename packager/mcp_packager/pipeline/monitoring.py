@@ -9,7 +9,8 @@ from mcp_packager import monitoring
 from mcp_packager.files import write_atomic, writing
 from mcp_packager.pipeline.prepare import prepare
 from mcp_packager.pipeline.project import open_project
-from mcp_packager.pipeline.requests import MonitoringReport, Request
+from mcp_packager.pipeline.reports import MonitoringReport
+from mcp_packager.pipeline.requests import Request
 from mcp_packager.target import identity_of
 
 DASHBOARD_FILE = "dashboard.json"

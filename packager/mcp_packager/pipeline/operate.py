@@ -14,14 +14,14 @@ from mcp_packager.pipeline.deploy import report
 from mcp_packager.pipeline.place import verified, way_to, world_of
 from mcp_packager.pipeline.project import Aim, open_project
 from mcp_packager.pipeline.reach import reach
-from mcp_packager.pipeline.requests import (
+from mcp_packager.pipeline.reports import (
     DeployReport,
     DestroyReport,
     DriftReport,
     HistoryLine,
-    Request,
     StatusReport,
 )
+from mcp_packager.pipeline.requests import Request
 from mcp_packager.target import Endpoint, Outcome, Release, World
 
 if TYPE_CHECKING:

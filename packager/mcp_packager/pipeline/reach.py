@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from mcp_packager.pipeline.requests import ServiceLine
+from mcp_packager.pipeline.reports import ServiceLine
 
 if TYPE_CHECKING:
     from mcp_packager.manifest.service import Service

@@ -13,7 +13,8 @@ from mcp_packager.errors import Problem, UserError
 from mcp_packager.manifest import load
 from mcp_packager.pipeline.operate import Placed, places
 from mcp_packager.pipeline.place import verified
-from mcp_packager.pipeline.requests import NewKey, PushReport, Request, SecretLine
+from mcp_packager.pipeline.reports import NewKey, PushReport, SecretLine
+from mcp_packager.pipeline.requests import Request
 from mcp_packager.target import Key, Release
 
 _KEY_BYTES = 32

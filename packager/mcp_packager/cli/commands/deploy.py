@@ -21,7 +21,7 @@ from mcp_packager.cli.options import (
 from mcp_packager.cli.progress import Shown
 
 if TYPE_CHECKING:
-    from mcp_packager.pipeline.requests import DeployReport
+    from mcp_packager.pipeline.reports import DeployReport
 
 
 _CALLERS: Final = {

@@ -13,7 +13,7 @@ from mcp_packager.cli.progress import Shown
 
 if TYPE_CHECKING:
     from mcp_packager.pipeline.aiming import Order
-    from mcp_packager.pipeline.requests import PlanReport
+    from mcp_packager.pipeline.reports import PlanReport
 
 CHANGES_DUE = 4
 

@@ -14,7 +14,7 @@ from mcp_packager.cli.options import Common, common_options
 from mcp_packager.cli.progress import Shown
 
 if TYPE_CHECKING:
-    from mcp_packager.pipeline.requests import StatusReport
+    from mcp_packager.pipeline.reports import StatusReport
 
 _CLEAR = "\x1b[H\x1b[2J"
 
