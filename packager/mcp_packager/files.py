@@ -17,10 +17,11 @@ from mcp_packager.errors import Problem, UserError, WorldError
 _POLL = 0.02
 
 
-def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+def write_atomic(path: Path, data: bytes, *, mode: int = 0o644, durable: bool = True) -> None:
     """Write ``data`` so that a reader, or a machine that loses power, sees the old file or the new one.
 
-    The folder is made when it is missing. ``mode`` holds whatever the umask says.
+    The folder is made when it is missing. ``mode`` holds whatever the umask says. What is not ``durable`` may be empty
+    after a loss of power: for what is made again in seconds.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
@@ -30,12 +31,14 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
             handle.write(data)
             handle.flush()
             os.fchmod(handle.fileno(), mode)
-            os.fsync(handle.fileno())
+            if durable:
+                os.fsync(handle.fileno())
         scratch.replace(path)
     except BaseException:
         scratch.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    if durable:
+        sync_folder(path.parent)
 
 
 @contextlib.contextmanager

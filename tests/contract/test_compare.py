@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from mcp_packager.contract import ContractChange, announcing, compare, needs_major
+from mcp_packager.contract.compare import ContractChange, announcing, compare, needs_major
 from mcp_packager.contract.schemas import refusals
 
 from .cases import (

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mcp_packager import engine
-from mcp_packager.contract import Contract, ContractChange, announcing, needs_major
+from mcp_packager.contract import Contract
+from mcp_packager.contract.compare import ContractChange, announcing, needs_major
 from mcp_packager.errors import Problem, UsageError, UserError
 from mcp_packager.manifest import Manifest
 from mcp_packager.pipeline.artifacts import Ready, taken

@@ -64,7 +64,7 @@ Ready = Built | Taken
 def write_contract(document: Mapping[str, Any], folder: Path) -> None:
     """Put the contract beside an artifact, without each era's ready answers, which are inside."""
     text = json.dumps(held_contract(document), indent=1, ensure_ascii=False)
-    write_atomic(folder / CONTRACT_FILE, text.encode() + b"\n")
+    write_atomic(folder / CONTRACT_FILE, text.encode() + b"\n", durable=False)
 
 
 def taken(project: Project, what: str, *, progress: Progress) -> Taken:

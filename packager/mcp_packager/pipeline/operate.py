@@ -223,7 +223,8 @@ def _history(world: World) -> Iterator[HistoryLine]:
 
 def _changed(before: Release, release: Release) -> str:
     """What clients of ``before`` notice: nothing, something new, or that something they use is no longer so."""
-    from mcp_packager.contract import Contract, compare
+    from mcp_packager.contract import Contract
+    from mcp_packager.contract.compare import compare
 
     old, new = before.intent.contract, release.intent.contract
     if old.get("hash") == new.get("hash"):

@@ -169,7 +169,7 @@ def _ask(world: World, endpoint: Endpoint, intent: Intent) -> Verification:
 def comparison(name: str, release: Release | None, contract: Contract | None) -> Comparison:
     """What clients would notice against a release; nothing yet where the contract is still to be read."""
     from mcp_packager.contract import Contract as Shown
-    from mcp_packager.contract import compare
+    from mcp_packager.contract.compare import compare
 
     if release is None or contract is None:
         return Comparison(name, None if release is None else release.number, ())

@@ -83,5 +83,5 @@ def write_artifact(artifact: Artifact, folder: Path) -> Path:
     """Write ``artifact.json`` into ``folder``: indented, sorted, the same bytes for the same artifact."""
     path = folder / ARTIFACT_FILE
     text = json.dumps(artifact.as_json(), indent=2, sort_keys=True, ensure_ascii=False)
-    write_atomic(path, text.encode() + b"\n")
+    write_atomic(path, text.encode() + b"\n", durable=False)
     return path
