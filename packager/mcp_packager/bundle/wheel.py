@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mcp_packager.bundle.archives import Archives
 from mcp_packager.bundle.assemble import canonical
 from mcp_packager.bundle.entries import Bundle, content
 from mcp_packager.errors import Place, Problem, UserError
@@ -52,11 +53,12 @@ def write_wheel(bundle: Bundle, manifest: Manifest, output: Path) -> Path:
     version = manifest.tool.version
     private = f"_{name}_bundle"
     members: dict[str, tuple[int, bytes]] = {}
+    archives = Archives()
     for entry in bundle.entries:
         if inner := _inside(entry.path, private):
             if inner.split("/")[0] == private and entry.path.startswith("app/"):
                 raise UserError(_taken(private))
-            members[inner] = (entry.mode, content(entry))
+            members[inner] = (entry.mode, content(entry, archives))
     members[f"{private}/__init__.py"] = (0o644, _LAUNCHER.encode())
     members[f"{private}/config.json"] = (0o644, canonical({"schema": 1, "env": dict(manifest.contract_env)}))
     info = f"{name}-{version}.dist-info"
