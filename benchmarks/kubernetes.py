@@ -23,6 +23,7 @@ from benchmarks.docker import MINOR, Docker, absent, docker
 from benchmarks.load import Address, modern_call
 from benchmarks.measure import Pair, Spread
 from benchmarks.place import PROGRAMS, Place
+from benchmarks.pods import Pod, Watch
 from benchmarks.report import Figure, milliseconds
 from benchmarks.sampled import Sample, context, edited, sample, surroundings
 from tests import real_parts
@@ -204,58 +205,93 @@ def _edit(scene: _Scene, made: Sample, runs: int) -> Iterator[Figure]:
     """One line edited, until a new Pod answers; then the same objects by ``docker build``, ``push`` and ``kubectl``."""
     theirs = _theirs(scene, made)
     numbers = itertools.count(1)
-    shares: dict[str, list[Mapping[str, float]]] = {"ours": [], "theirs": []}
+    runs_of: dict[str, list[_Run]] = {"ours": [], "theirs": []}
+    watches = {side: Watch(scene.cluster.kubeconfig, side) for side in runs_of}
 
     def ours(number: int) -> float:
-        made.write(_EDITION.format(number=number))
-        line: list[str | Path] = [
-            PROGRAMS / "mcp-pack",
-            "deploy",
-            "--target",
-            "kubernetes",
-            "--yes",
-            "--json",
-            "--project",
-            made.project,
-        ]
-        started = time.perf_counter()
-        with subprocess.Popen(line, env=dict(scene.env), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as deploying:
-            seconds = _until_answered(scene.cluster, "ours", number, lambda: not deploying.poll()) - started
-            said, complaint = deploying.communicate()
-        if deploying.returncode:
-            raise RuntimeError(complaint.decode(errors="replace")[-2000:])
-        told: Mapping[str, float] = json.loads(said)["deployments"][0]["seconds"]
-        shares["ours"].append({**told, "whole command": time.perf_counter() - started})
-        return seconds
+        run = _ours(scene, made, number, watches["ours"])
+        runs_of["ours"].append(run)
+        return run.seconds
 
     def them(number: int) -> float:
-        seconds, told = theirs(number)
-        shares["theirs"].append(told)
-        return seconds
+        run = theirs(number, watches["theirs"])
+        runs_of["theirs"].append(run)
+        return run.seconds
 
     for side in (ours, them):
         side(next(numbers))
     pair = Pair.of([(ours(next(numbers)), them(next(numbers))) for _ in range(runs)])
-    note = f"{milliseconds(pair.ours)} / {milliseconds(pair.theirs)}"
-    told = "; ".join(f"{side}: {_by_share(shares[side][1:])}" for side in shares)
+    told = "; ".join(f"{side}: {_by_share([run.shares for run in ran[1:]])}" for side, ran in runs_of.items())
+    note = f"{milliseconds(pair.ours)} / {milliseconds(pair.theirs)}; {told}"
     yield Figure(
         "one line edited to new Pod answering / docker build + push + kubectl apply", "x", pair.ratio, 0.7, note
     )
-    yield Figure(
-        "the whole deploy, verified twice",
-        " s",
-        Spread.of([one["whole command"] for one in shares["ours"][1:]]),
-        None,
-        told,
-    )
+    both = zip(runs_of["ours"][1:], runs_of["theirs"][1:], strict=True)
+    first = Pair.of([(mine.verified, other.seconds) for mine, other in both])
+    note = f"{milliseconds(first.ours)} / {milliseconds(first.theirs)}"
+    yield Figure("the same, until ours has verified its candidate, a new Pod too", "x", first.ratio, None, note)
+    whole = Spread.of([run.whole for run in runs_of["ours"][1:]])
+    yield Figure("the whole deploy, verified twice", " s", whole, None)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Seconds from an edit on: until a new Pod answers, until the candidate is verified, until the command ends."""
+
+    seconds: float
+    verified: float
+    whole: float
+    shares: Mapping[str, float]
+    """What ``seconds`` are made of, by name."""
+
+
+def _ours(scene: _Scene, made: Sample, number: int, watch: Watch) -> _Run:
+    """Edit and deploy."""
+    made.write(_EDITION.format(number=number))
+    words = ("deploy", "--target", "kubernetes", "--yes", "--json", "--project")
+    line: list[str | Path] = [PROGRAMS / "mcp-pack", *words, made.project]
+    started = time.perf_counter()
+    with subprocess.Popen(line, env=dict(scene.env), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        answered = _until_answered(scene.cluster, "ours", number, lambda: not process.poll())
+        said, complaint = process.communicate()
+    ended = time.perf_counter()
+    if process.returncode:
+        raise RuntimeError(complaint.decode(errors="replace")[-2000:])
+    prepare: float = json.loads(said)["deployments"][0]["seconds"].get("prepare", 0.0)
+    candidate, turned = watch.candidate(started), watch.turned(started)
+    shares = {
+        "build and judging": candidate.told["made"] - started - prepare,
+        "push and objects": prepare,
+        **_steps("candidate", watch, candidate),
+        "candidate verified": turned - candidate.told["ready"],
+        **_rollout(watch, turned, answered),
+    }
+    return _Run(answered - started, turned - started, ended - started, shares)
+
+
+def _rollout(watch: Watch, turned: float, answered: float) -> dict[str, float]:
+    """From the change of a Deployment until its new Pod answers, step by step."""
+    pod = watch.server(turned)
+    return {
+        "Pod made": pod.told["made"] - turned,
+        **_steps("Pod", watch, pod),
+        "Pod answering": answered - pod.told["ready"],
+    }
+
+
+def _steps(what: str, watch: Watch, pod: Pod) -> dict[str, float]:
+    """Shares of a new Pod's start; the pull is told apart from the rest of what comes before it runs."""
+    shares, pulled = pod.shares(), watch.pulled(pod)
+    shares = {"scheduled": shares["scheduled"], "pulled": pulled, **shares, "running": shares["running"] - pulled}
+    return {f"{what} {step}": seconds for step, seconds in shares.items()}
 
 
 def _by_share(shares: list[Mapping[str, float]]) -> str:
     medians = {name: Spread.of([one.get(name, 0.0) for one in shares]).median for name in shares[-1]}
-    return ", ".join(f"{name} {seconds * 1000:.0f}" for name, seconds in medians.items() if seconds >= 0.05)
+    return ", ".join(f"{name} {seconds * 1000:.0f}" for name, seconds in medians.items() if seconds >= 0.02)
 
 
-def _theirs(scene: _Scene, made: Sample) -> Callable[[int], tuple[float, Mapping[str, float]]]:
+def _theirs(scene: _Scene, made: Sample) -> Callable[[int, Watch], _Run]:
     """The sample's Dockerfile and the objects that ``mcp-pack build`` writes, by hand."""
     folder = context(scene.place, made, compiled=True)
     output = scene.place.fresh() / "out"
@@ -272,7 +308,7 @@ def _theirs(scene: _Scene, made: Sample) -> Callable[[int], tuple[float, Mapping
         "create", "secret", "generic", key, "--namespace", "theirs", f"--from-literal=value={secrets.token_hex(32)}"
     )
 
-    def once(number: int) -> tuple[float, Mapping[str, float]]:
+    def once(number: int, watch: Watch) -> _Run:
         edited(folder, _EDITION.format(number=number))
         name = f"{scene.cluster.registry}/theirs/sample:{number}"
         moments = [time.perf_counter()]
@@ -282,9 +318,12 @@ def _theirs(scene: _Scene, made: Sample) -> Callable[[int], tuple[float, Mapping
         moments.append(time.perf_counter())
         objects = "\n---\n".join(file.read_text().replace(image, name) for file in manifests)
         kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=objects)
-        moments.append(_until_answered(scene.cluster, "theirs", number))
-        build, push, rollout = (after - before for before, after in itertools.pairwise(moments))
-        return moments[-1] - moments[0], {"build": build, "push": push, "apply and rollout": rollout}
+        answered = _until_answered(scene.cluster, "theirs", number)
+        started, built, pushed = moments
+        turned = watch.turned(pushed)
+        shares = {"build": built - started, "push": pushed - built, "kubectl apply": turned - pushed}
+        seconds = answered - started
+        return _Run(seconds, seconds, seconds, {**shares, **_rollout(watch, turned, answered)})
 
     return once
 

@@ -7,7 +7,7 @@ import json
 import ssl
 import threading
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,32 @@ class Api:
         found: list[dict[str, Any]] = listed["items"]
         return found
 
+    def watch(self, path: str) -> Iterator[dict[str, Any]]:
+        """The objects of a listing: those that are there, then each as it changes, until the server ends the watch.
+
+        Raises:
+            ApiError: it is refused.
+            OSError: the server cannot be reached.
+        """
+        listed = self.get(path)
+        yield from listed["items"]
+        connection = self._connect()
+        query = f"watch=1&resourceVersion={listed['metadata']['resourceVersion']}"
+        connection.request("GET", f"{path}?{query}", headers={"Accept": "application/json"})
+        answer = connection.getresponse()
+        if answer.status >= 400:
+            raise ApiError(answer.status, answer.read().decode(errors="replace")[:500])
+        if connection.sock is not None:
+            connection.sock.settimeout(None)  # nothing may happen for long
+        try:
+            while line := answer.readline():
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    return
+                yield event["object"]
+        finally:
+            connection.close()
+
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """Make something."""
         return self._ask("POST", path, body)
@@ -88,6 +114,8 @@ class Api:
     def _connection(self) -> http.client.HTTPSConnection:
         found: http.client.HTTPSConnection | None = getattr(self._own, "connection", None)
         if found is None:
-            found = http.client.HTTPSConnection(self._at, timeout=_SECONDS, context=self._tls)
-            self._own.connection = found
+            found = self._own.connection = self._connect()
         return found
+
+    def _connect(self) -> http.client.HTTPSConnection:
+        return http.client.HTTPSConnection(self._at, timeout=_SECONDS, context=self._tls)
