@@ -132,6 +132,17 @@ def test_parts_of_releases_that_a_killed_run_left_go_with_the_last_lock(place: P
     assert place.cloud.left() == []
 
 
+def test_a_version_that_a_killed_run_published_is_waited_for(place: Place) -> None:
+    place.write("1.0.0")
+    place.disturbed(Moment("kill after", 0, operation="PublishVersion"), "deploy")
+    (there,) = place.cloud.account.functions[_NAME].versions.values()
+    assert there.settling, "nobody looked at it since"
+    assert greeting(place.pack.deploy()["endpoint"]["url"]).endswith("1.0.0.")
+    assert place.cloud.unverified() == []
+    place.pack.run("destroy", "--yes", "--data")
+    assert place.cloud.left() == []
+
+
 def _moments(writes: int, sort: Sort, of: str) -> Iterator[Moment]:
     for number in sampling.sampled(range(writes), _MOMENTS, of=of):
         yield Moment(sort, number)

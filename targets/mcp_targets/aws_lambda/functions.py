@@ -116,7 +116,7 @@ class Functions:
             raise WorldError(Problem(f"the function {self.name} is gone", "run the same command again"))
         there = [one for one in look.named(resource.name) if same({"made_of": made_of(one)}, {"made_of": wanted})]
         number = str(there[-1]["Version"]) if there else self._publish(resource.name, wanted)
-        self._await_version(number)
+        self.await_version(number)
         for one in look.named(resource.name):
             if one["Version"] not in {number, *look.led_to}:
                 self._drop(one["Version"])
@@ -319,7 +319,13 @@ class Functions:
             )
         return str(published["Version"])
 
-    def _await_version(self, number: str) -> None:
+    def await_version(self, number: str) -> None:
+        """Wait until a version may be invoked.
+
+        Raises:
+            WorldError: AWS could not make it, or takes too long.
+        """
+
         def look() -> Mapping[str, Any] | None:
             with speaking(f"read version {number} of {self.name}"):
                 there: Mapping[str, Any] = self._client.get_function_configuration(

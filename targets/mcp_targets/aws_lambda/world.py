@@ -259,6 +259,8 @@ class LambdaWorld:
         parts = urlsplit(endpoint.url or "")
         if parts.scheme == SCHEME:
             qualifier, _, rest = parts.path.removeprefix("/").partition("/")
+            # Who published it may have been ended before it was ready.
+            self._functions.await_version(qualifier)
             return invoked(self._aws, endpoint, parts.netloc, qualifier, f"/{rest}")
         return invoked(self._aws, endpoint, self._functions.name, LIVE, parts.path)
 

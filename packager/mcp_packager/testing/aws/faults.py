@@ -18,12 +18,16 @@ SORTS: tuple[Sort, ...] = ("throttle", "lose", "kill before", "kill after")
 
 @dataclass
 class Moment:
-    """Which of the writes from now on goes wrong, from 0, and how; ``victim`` is the process that is killed."""
+    """Which of the writes from now on goes wrong, from 0, and how; ``victim`` is the process that is killed.
+
+    With ``operation``, such as ``PublishVersion``, only its calls are counted.
+    """
 
     sort: Sort
     number: int
     victim: int = 0
     reached: bool = False
+    operation: str = ""
 
 
 @dataclass
@@ -63,7 +67,7 @@ class Faults:
                 self.lost[operation] -= 1
                 return "lose"
             moment = self.moment
-            if moment is None or _READS.match(operation):
+            if moment is None or _READS.match(operation) or moment.operation not in {"", operation}:
                 return "do"
             is_it, self._count = self._count == moment.number, self._count + 1
             if not is_it:
