@@ -5,6 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic.plugin import _loader
+
+# No plugin of pydantic's has a say in a manifest, and looking for one reads the metadata of every installed package.
+# The variable that says so (PYDANTIC_DISABLE_PLUGINS) would be inherited by servers that are started from here.
+_loader._plugins = {}  # noqa: SLF001 - there is no other way; where it has another name, plugins are looked for
 
 T = TypeVar("T")
 
