@@ -12,7 +12,7 @@ from mcp_packager.errors import PackError, Problem, UserError, WorldError
 from mcp_packager.target import TransientError
 from mcp_targets._kube.client import ApiError
 from mcp_targets._kube.conflicts import conflicts, holds
-from mcp_targets._kube.handover import leave_number, was_scaled
+from mcp_targets._kube.handover import leave_number, take_number, was_scaled
 from mcp_targets._kube.kinds import CANDIDATE, Sort, at
 from mcp_targets._kube.names import MANAGER
 from mcp_targets._kube.objects import Objects
@@ -48,7 +48,9 @@ class Applying:
         name = wanted["metadata"]["name"]
         path = at(sort, wanted).path(self._objects.namespace, name)
         query = {"fieldManager": MANAGER, "force": "false"}
-        leave_number(self._objects, sort, wanted, self._released(sort.name, name))
+        leave_number(self._objects, sort, wanted)
+        if sort.name == "deployment":
+            take_number(self._objects, sort, wanted, self._released(sort.name, name))
         try:
             return self._objects.api.patch(path, wanted, query)
         except ApiError as error:
