@@ -45,7 +45,7 @@ def fitting(artifact: Artifact, target: str) -> Artifact:
     Raises:
         UserError: it is an image, or another target's, or holds no bundle, or is for another machine or Python.
     """
-    if artifact.target != target:
+    if artifact.target != target or artifact.path is None:
         raise UserError(
             Problem(
                 f"the target {target} runs no images and nothing that was built for another target",
