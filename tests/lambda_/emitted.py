@@ -1,16 +1,18 @@
 """What makes a function, in one spelling: that of the API's calls.
 
-:func:`called` says it of the calls that a deploy made, :func:`templated` of the template for CloudFormation,
-:func:`configured` of Terraform's file. Each knows every kind and every name it may meet; another one is an error, so
-that nothing is left out unseen. What only AWS knows stands as ``<role>``, ``<version>`` and so on.
+:func:`called` says it of the calls that a deploy made, :func:`templated` of the template for CloudFormation, and
+:func:`tests.lambda_.configured.configured` of Terraform's file. Each knows every kind and every name it may meet;
+another one is an error, so that nothing is left out unseen. What only AWS knows stands as ``<role>``, ``<version>``
+and so on.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import re
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -21,6 +23,7 @@ Calls = dict[str, dict[str, Any]]
 """Arguments by call; calls that are made more than once have a word behind them."""
 
 ROLE, VERSION, CODE, SUM = "<role>", "<version>", "<code>", "<sum of the code>"
+API, INTEGRATION, GROUP, ALIAS = "<api>", "<integration>", "<group>", "<alias>"
 NOTHING: Final = "<nothing>"
 
 _NONE: Final[Mapping[str, Value]] = MappingProxyType(
@@ -33,18 +36,19 @@ _NONE: Final[Mapping[str, Value]] = MappingProxyType(
 """How the API says that there is none; the files leave it away."""
 
 
+_TAGS: Final = ("CreateApi Tags", "CreateTargetGroup Tags", "CreateRule Tags", "PutMetricAlarm Tags")
 _MORE: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {
         "they prove whose a thing is, which nobody asks of what was not deployed": frozenset(
-            {"CreateRole Tags", "CreateLogGroup tags", "CreateFunction Tags", "TagResource"}
+            {"CreateRole Tags", "CreateLogGroup tags", "CreateFunction Tags", "TagResource", *_TAGS}
         ),
         "by it the deploy finds its own again": frozenset(
             {"AddPermission StatementId", "PutRolePolicy PolicyName", "PublishVersion Description"}
         ),
-        "whoever reads the role is told": frozenset({"CreateRole Description"}),
+        "whoever reads the role is told": frozenset({"CreateRole Description", "PutMetricAlarm AlarmDescription"}),
         "it is held against two deploys at once": frozenset({"PublishVersion RevisionId", "AddPermission RevisionId"}),
         "keys and secrets, records and the lock: a deploy's own": frozenset({"PutParameter", "AddTagsToResource"}),
-        "nobody moves traffic by steps there, whom an alarm would tell to go back": frozenset({"PutMetricAlarm"}),
+        "the deploy makes a group and sets it right in two calls": frozenset({"ModifyTargetGroup"}),
         "somebody else's: the image's place is a parameter": frozenset({"CreateRepository", "PutLifecyclePolicy"}),
     }
 )
@@ -60,7 +64,7 @@ def called(recorded: Iterable[tuple[str, Mapping[str, Any]]]) -> Calls:
     for call, arguments in recorded:
         if call.startswith(_READ) or call in beside:
             continue
-        name = f"{call} {arguments['StatementId'].rpartition('-')[2]}" if call == "AddPermission" else call
+        name = _named(call, arguments)
         assert name not in made, name
         kept = {key: value for key, value in arguments.items() if f"{call} {key}" not in beside}
         made[name] = {key: _said(call, key, value) for key, value in kept.items()}
@@ -68,23 +72,56 @@ def called(recorded: Iterable[tuple[str, Mapping[str, Any]]]) -> Calls:
     return made
 
 
+def _named(call: str, arguments: Mapping[str, Any]) -> str:
+    """A call, with a word behind it where it is made more than once."""
+    match call:
+        case "AddPermission":
+            return f"{call} {arguments['StatementId'].rpartition('-')[2]}"
+        case "CreateRoute":
+            return f"{call} {arguments['RouteKey']}"
+        case "PutMetricAlarm":
+            return f"{call} {arguments['AlarmName'].rpartition('-')[2]}"
+        case _:
+            return call
+
+
 def _said(call: str, argument: str, value: Any) -> Any:
     match call, argument:
         case "CreateRole", "AssumeRolePolicyDocument":
             return json.loads(value)
         case "PutRolePolicy", "PolicyDocument":
-            return _rights(json.loads(value))
+            return rights(json.loads(value))
         case "CreateFunction", "Role":
             return ROLE
         case "CreateFunction", "Code":
             (how,) = value
             return {how: CODE}
         case "CreateFunction", "Environment":
-            return {"Variables": _unpacked(value["Variables"])}
+            return {"Variables": unpacked(value["Variables"])}
         case "PublishVersion", "CodeSha256":
             return SUM
         case "CreateAlias", "FunctionVersion":
             return VERSION
+        case _:
+            return _said_of_a_door(call, argument, value)
+
+
+def _said_of_a_door(call: str, argument: str, value: Any) -> Any:
+    match call, argument:
+        case _, "ApiId":
+            return API
+        case _, "TargetGroupArn":
+            return GROUP
+        case "CreateRule", "Actions":
+            return [{**one, "TargetGroupArn": GROUP} for one in value]
+        case "CreateRoute", "Target":
+            return INTEGRATION
+        case "CreateIntegration", "IntegrationUri":
+            return ALIAS
+        case "RegisterTargets", "Targets":
+            return [{"Id": ALIAS} for _ in value]
+        case "AddPermission", "SourceArn":
+            return re.sub(r"(:execute-api:.*:)[0-9a-f]{10}/", rf"\1{API}/", value)
         case _:
             return value
 
@@ -100,8 +137,8 @@ def templated(document: Mapping[str, Any]) -> Calls:
             case ["IAM", "Role"]:
                 (policy,) = properties.pop("Policies")
                 made["CreateRole"] = properties
-                rights = {"PolicyDocument": _rights(policy["PolicyDocument"])}
-                made["PutRolePolicy"] = {"RoleName": properties["RoleName"], **rights}
+                allowed = {"PolicyDocument": rights(policy["PolicyDocument"])}
+                made["PutRolePolicy"] = {"RoleName": properties["RoleName"], **allowed}
             case ["Logs", "LogGroup"]:
                 group = {"logGroupName": properties.pop("LogGroupName")}
                 made["CreateLogGroup"] = group
@@ -114,7 +151,7 @@ def templated(document: Mapping[str, Any]) -> Calls:
                     made["PutFunctionConcurrency"] = arguments
                 assert properties["Role"] == {"Fn::GetAtt": ["Role", "Arn"]}
                 code = {"ImageUri" if "ImageUri" in properties["Code"] else "ZipFile": CODE}
-                variables = {"Variables": _unpacked(properties["Environment"]["Variables"])}
+                variables = {"Variables": unpacked(properties["Environment"]["Variables"])}
                 known = {"Role": ROLE, "Code": code, "Environment": variables}
                 made["CreateFunction"] = _without_nothing({**properties, **known})
             case ["Lambda", "Version"]:
@@ -133,162 +170,64 @@ def templated(document: Mapping[str, Any]) -> Calls:
             case ["Lambda", "Permission"]:
                 assert properties.pop("FunctionName") == {"Ref": "Alias"}
                 where = {"FunctionName": function, "Qualifier": resources["Alias"]["Properties"]["Name"]}
-                made[f"AddPermission {name.removeprefix('May').lower()}"] = {**where, **properties}
+                made[f"AddPermission {name.removeprefix('May').lower()}"] = {**where, **_known(properties)}
             case ["SecretsManager", "Secret"]:
                 assert name == "StateKey"
             case kind:
-                raise AssertionError(f"nothing is known of {kind}")
+                made.update(_of_a_door(kind, one))
     return made
 
 
-_BY_TERRAFORM: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
-    {
-        "aws_iam_role": {
-            "name": "CreateRole RoleName",
-            "assume_role_policy": "CreateRole AssumeRolePolicyDocument",
-            "permissions_boundary": "CreateRole PermissionsBoundary",
-        },
-        "aws_iam_role_policy": {
-            "name": "",
-            "role": "PutRolePolicy RoleName",
-            "policy": "PutRolePolicy PolicyDocument",
-        },
-        "aws_cloudwatch_log_group": {
-            "name": "CreateLogGroup logGroupName",
-            "retention_in_days": "PutRetentionPolicy retentionInDays",
-        },
-        "aws_lambda_function": {
-            "function_name": "CreateFunction FunctionName",
-            "description": "CreateFunction Description",
-            "role": "CreateFunction Role",
-            "runtime": "CreateFunction Runtime",
-            "handler": "CreateFunction Handler",
-            "architectures": "CreateFunction Architectures",
-            "package_type": "CreateFunction PackageType",
-            "memory_size": "CreateFunction MemorySize",
-            "timeout": "CreateFunction Timeout",
-            "filename": "CreateFunction Code.ZipFile",
-            "image_uri": "CreateFunction Code.ImageUri",
-            "s3_bucket": "CreateFunction Code.S3Bucket",
-            "s3_key": "CreateFunction Code.S3Key",
-            "image_config.entry_point": "CreateFunction ImageConfig.EntryPoint",
-            "image_config.command": "CreateFunction ImageConfig.Command",
-            "image_config.working_directory": "CreateFunction ImageConfig.WorkingDirectory",
-            "ephemeral_storage.size": "CreateFunction EphemeralStorage.Size",
-            "environment.variables": "CreateFunction Environment.Variables",
-            "logging_config.log_format": "CreateFunction LoggingConfig.LogFormat",
-            "logging_config.log_group": "CreateFunction LoggingConfig.LogGroup",
-            "logging_config.system_log_level": "CreateFunction LoggingConfig.SystemLogLevel",
-            "tracing_config.mode": "CreateFunction TracingConfig.Mode",
-            "snap_start.apply_on": "CreateFunction SnapStart.ApplyOn",
-            "vpc_config.subnet_ids": "CreateFunction VpcConfig.SubnetIds",
-            "vpc_config.security_group_ids": "CreateFunction VpcConfig.SecurityGroupIds",
-            "dead_letter_config.target_arn": "CreateFunction DeadLetterConfig.TargetArn",
-            "reserved_concurrent_executions": "PutFunctionConcurrency ReservedConcurrentExecutions",
-            "source_code_hash": "PublishVersion CodeSha256",
-            "publish": "",
-            "depends_on": "",
-        },
-        "aws_lambda_alias": {
-            "name": "CreateAlias Name",
-            "function_name": "CreateAlias FunctionName",
-            "function_version": "CreateAlias FunctionVersion",
-        },
-        "aws_lambda_function_url": {
-            "function_name": "CreateFunctionUrlConfig FunctionName",
-            "qualifier": "CreateFunctionUrlConfig Qualifier",
-            "authorization_type": "CreateFunctionUrlConfig AuthType",
-            "invoke_mode": "CreateFunctionUrlConfig InvokeMode",
-        },
-        "aws_lambda_permission": {
-            "function_name": "AddPermission FunctionName",
-            "qualifier": "AddPermission Qualifier",
-            "action": "AddPermission Action",
-            "principal": "AddPermission Principal",
-            "function_url_auth_type": "AddPermission FunctionUrlAuthType",
-            "invoked_via_function_url": "AddPermission InvokedViaFunctionUrl",
-        },
-        "aws_lambda_provisioned_concurrency_config": {
-            "function_name": "PutProvisionedConcurrencyConfig FunctionName",
-            "qualifier": "PutProvisionedConcurrencyConfig Qualifier",
-            "provisioned_concurrent_executions": "PutProvisionedConcurrencyConfig ProvisionedConcurrentExecutions",
-        },
-    }
-)
-"""Which argument of which call an attribute of the provider becomes (its documentation, resource by resource)."""
-
-_OF_THE_KEY: Final = frozenset({"random_password", "aws_secretsmanager_secret", "aws_secretsmanager_secret_version"})
+def _of_a_door(kind: list[str], one: Mapping[str, Any]) -> Calls:
+    """The calls that make a part of a door, or an alarm."""
+    properties = dict(one["Properties"])
+    match kind:
+        case ["ApiGatewayV2", "Route"]:
+            return {f"CreateRoute {properties['RouteKey']}": _known(properties)}
+        case ["ApiGatewayV2", name]:
+            return {f"Create{name}": _known(properties)}
+        case ["ElasticLoadBalancingV2", "TargetGroup"]:
+            assert one["DependsOn"] == ["MayAlb"]
+            on, targets = {"TargetGroupArn": GROUP}, _known(properties.pop("Targets"))
+            return {
+                "RegisterTargets": {**on, "Targets": targets},
+                "ModifyTargetGroupAttributes": {**on, "Attributes": properties.pop("TargetGroupAttributes")},
+                "CreateTargetGroup": properties,
+            }
+        case ["ElasticLoadBalancingV2", "ListenerRule"]:
+            return {"CreateRule": _known(properties)}
+        case ["CloudWatch", "Alarm"]:
+            return {_named("PutMetricAlarm", properties): properties}
+        case _:
+            raise AssertionError(f"nothing is known of {kind}")
 
 
-def configured(document: Mapping[str, Any]) -> Calls:
-    """The calls that Terraform makes of its file."""
-    made: Calls = {}
-    found = document["resource"]
-    names = {
-        "${aws_iam_role.tool.id}": found["aws_iam_role"]["tool"]["name"],
-        "${aws_iam_role.tool.arn}": ROLE,
-        "${aws_cloudwatch_log_group.tool.name}": found["aws_cloudwatch_log_group"]["tool"]["name"],
-        "${aws_lambda_function.tool.function_name}": found["aws_lambda_function"]["tool"]["function_name"],
-        "${aws_lambda_function.tool.version}": VERSION,
-        "${aws_lambda_alias.live.name}": found["aws_lambda_alias"]["live"]["name"],
-    }
-    for kind, each in found.items():
-        if kind in _OF_THE_KEY:
-            continue
-        for name, attributes in each.items():
-            for attribute, value in _attributes(attributes, _BY_TERRAFORM[kind]):
-                call, _, argument = _BY_TERRAFORM[kind][attribute].partition(" ")
-                if call:
-                    at = f"{call} {name}" if call == "AddPermission" else call
-                    _put(made.setdefault(at, {}), argument, _value(argument, names.get(str(value), value)))
-    function = names["${aws_lambda_function.tool.function_name}"]
-    assert found["aws_lambda_function"]["tool"]["publish"] is True
-    for call in ("PublishVersion", *(call for call in made if call == "PutFunctionConcurrency")):
-        made.setdefault(call, {})["FunctionName"] = function
-    made["PutRetentionPolicy"].update(made["CreateLogGroup"])
-    return made
-
-
-def _attributes(of: Mapping[str, Any], known: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
-    """Attributes, those of blocks behind the block's name."""
-    for name, value in of.items():
-        if name in known:
-            yield name, value
-        else:
-            assert isinstance(value, dict), name
-            for inner, each in value.items():
-                yield f"{name}.{inner}", each
-
-
-def _value(argument: str, value: Any) -> Any:
-    match argument:
-        case "AssumeRolePolicyDocument":
-            return json.loads(value)
-        case "PolicyDocument":
-            return _rights(json.loads(value.replace("$${", "${")))
-        case "Environment.Variables":
-            return _unpacked(value)
-        case "Code.ZipFile" | "Code.ImageUri":
-            return CODE
-        case "CodeSha256":
-            return SUM
+def _known(value: Any) -> Any:
+    """What a template says of what only AWS knows, in the words of this module."""
+    match value:
+        case {"Ref": "Api"}:
+            return API
+        case {"Ref": "Alias"}:
+            return ALIAS
+        case {"Ref": "TargetGroup"}:
+            return GROUP
+        case {"Fn::Sub": "integrations/${Integration}"}:
+            return INTEGRATION
+        case {"Fn::Sub": str(text)}:
+            return text.replace("${Api}", API)
+        case dict():
+            return {name: _known(each) for name, each in value.items()}
+        case list():
+            return [_known(each) for each in value]
         case _:
             return value
-
-
-def _put(into: dict[str, Any], argument: str, value: Any) -> None:
-    outer, _, inner = argument.partition(".")
-    if inner:
-        into.setdefault(outer, {})[inner] = value
-    else:
-        into[outer] = value
 
 
 def _without_nothing(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if _NONE.get(name) != value}
 
 
-def _unpacked(variables: Mapping[str, str]) -> dict[str, Any]:
+def unpacked(variables: Mapping[str, str]) -> dict[str, Any]:
     packed = base64.b64decode(variables[CONFIG])
     return {**variables, CONFIG: _unnumbered(json.loads(zlib.decompress(packed)))}
 
@@ -306,7 +245,7 @@ def _unnumbered(value: Any) -> Any:
             return value
 
 
-def _rights(document: Mapping[str, Any]) -> dict[str, list[str]]:
+def rights(document: Mapping[str, Any]) -> dict[str, list[str]]:
     """What may be done, on what."""
     found: dict[str, list[str]] = {}
     for one in document["Statement"]:

@@ -34,7 +34,9 @@ from mcp_packager.target.values import Generated, resolve
 from mcp_targets.aws_lambda import alone, building, cloudformation, image, terraform
 from mcp_targets.aws_lambda.world import LambdaWorld
 from tests import real_parts
-from tests.lambda_.emitted import NOTHING, Calls, called, configured, differing, templated
+from tests.lambda_.configured import configured
+from tests.lambda_.doors import listener
+from tests.lambda_.emitted import NOTHING, Calls, called, differing, templated
 from tests.lambda_.fake import running
 from tests.lambda_.test_render import ACCOUNT, BEARER, DIGEST, PLATFORM, REGION, TARGET, UNDONE, written
 from tests.sampling import sampled, whole
@@ -61,11 +63,17 @@ security_groups = ["sg-0a1b2c3d"]
 reserved = 7
 provisioned = 2
 """
+ALARMS = f'alarms = true\nalarm_actions = ["arn:aws:sns:{REGION}:{ACCOUNT}:told"]'
+BALANCED = 'front = "alb"\n[target.lambda.alb]\nlistener = "LISTENER"\npriority = 9\n'
+PUBLIC = f'[serve]\npublic_url = "https://tools.example.com"\n{BEARER}'
+A_LISTENER = f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:listener/app/shared/50dc6c495c0c9188/f2f7dc8efc522ab2"
 CASES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "as it comes": ("", ""),
         "open to everybody, streaming": ("streaming = true\nsnap_start = true", BEARER),
         "in a network": (NETWORK, SECRETS),
+        "behind an HTTP API, with alarms": (f'front = "http-api"\n{ALARMS}', SECRETS),
+        "behind a load balancer": (BALANCED, PUBLIC),
         "x86_64, by steps": ('architecture = "x86_64"\nstrategy = "canary"\nretention = 7', ""),
         "an image": ('package = "image"\nstreaming = true\nmemory = "2Gi"', SECRETS),
     }
@@ -133,7 +141,7 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     with running(tmp_path_factory.mktemp("aws"), slow=0, shy=0) as cloud, pytest.MonkeyPatch.context() as patch:
         for name, value in {**cloud.environ, "A": "a", "KEY": "k"}.items():
             patch.setenv(name, value)
-        manifest, artifact, output = made(folder, options, more)
+        manifest, artifact, output = made(folder, options.replace("LISTENER", listener(cloud)), more)
         config = base_config(manifest, "lambda", TARGET.exposure(manifest, manifest.targets["lambda"]))
         chosen, identity = manifest.targets["lambda"], identity_of(manifest)
         wanted = TARGET.desired(DesiredInput(manifest, chosen, identity, artifact, config))
@@ -199,7 +207,7 @@ def test_a_zip_that_is_too_large_to_be_sent_comes_out_of_s3(tmp_path: Path) -> N
 
 def without_us(folder: Path, name: str) -> Path:
     """A folder with the files of one of :data:`CASES`."""
-    manifest, artifact, output = made(folder, *CASES[name])
+    manifest, artifact, output = made(folder, *(each.replace("LISTENER", A_LISTENER) for each in CASES[name]))
     template, configuration = files(manifest, artifact)
     (output / building.TEMPLATE).write_text(json.dumps(template))
     (output / building.TERRAFORM).write_text(json.dumps(configuration))

@@ -31,7 +31,7 @@ from mcp_packager.target import (
     identity_of,
 )
 from mcp_targets._aws import iam
-from mcp_targets.aws_lambda import building, render
+from mcp_targets.aws_lambda import building, doors, render
 from mcp_targets.aws_lambda.options import Options
 from mcp_targets.aws_lambda.settings import CONFIG, MOST_VARIABLES, packed
 from mcp_targets.aws_lambda.support import SUPPORT
@@ -41,6 +41,8 @@ from tests import real_parts
 
 ACCOUNT, REGION = "123456789012", "eu-central-1"
 DIGEST = "sha256:" + "ab" * 32
+LISTENER = f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:listener/app/shared/50dc6c495c0c9188/f2f7dc8efc522ab2"
+TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:told"
 PLATFORM = Platform("3.13", "aarch64-manylinux_2_34")
 TARGET = LambdaTarget()
 BEARER = '[serve.auth]\nmode = "bearer"\nkeys = ["KEY"]\n[secrets.KEY]\nfrom = "env:KEY"\n'
@@ -130,15 +132,15 @@ class TestResources:
 
     def test_aws_asks_who_calls_where_nobody_else_does(self, tmp_path: Path) -> None:
         made = desired(written(tmp_path))
-        url, right = made[Key(render.URL, "live")], made[Key(render.PERMISSION, "url")]
+        url, right = made[Key(doors.URL, "live")], made[Key(doors.PERMISSION, "url")]
         assert (url.fields["AuthType"], url.fields["InvokeMode"]) == ("AWS_IAM", "BUFFERED")
         assert right.fields["Principal"] == ACCOUNT
-        assert made[Key(render.PERMISSION, "invoke")].fields["InvokedViaFunctionUrl"] is True
+        assert made[Key(doors.PERMISSION, "invoke")].fields["InvokedViaFunctionUrl"] is True
         assert only(made, render.FUNCTION).fields["config"]["serve"]["auth"] == {"mode": "iam"}
 
     def test_everybody_may_come_where_the_runtime_asks(self, tmp_path: Path) -> None:
         made = desired(written(tmp_path, "streaming = true", BEARER))
-        url, right = made[Key(render.URL, "live")], made[Key(render.PERMISSION, "url")]
+        url, right = made[Key(doors.URL, "live")], made[Key(doors.PERMISSION, "url")]
         assert (url.fields["AuthType"], url.fields["InvokeMode"]) == ("NONE", "RESPONSE_STREAM")
         assert right.fields["Principal"] == "*"
         function = only(made, render.FUNCTION).fields
@@ -195,6 +197,30 @@ resources = ["arn:aws:s3:::notes/*"]
         assert {one.fields["Namespace"] for one in alarms} == {"McpTools", "AWS/Lambda"}
         assert not [key for key in desired(written(tmp_path)) if key.kind == render.ALARM]
 
+    def test_behind_an_api_calls_are_shorter_and_behind_a_balancer_requests_smaller(self, tmp_path: Path) -> None:
+        function = only(desired(written(tmp_path, 'front = "http-api"')), render.FUNCTION).fields
+        assert (function["config"]["serve"]["timeout"], function["settings"]["Timeout"]) == (29.0, 34)
+        options = f'front = "alb"\n[target.lambda.alb]\nlistener = "{LISTENER}"'
+        manifest = written(tmp_path, options, f'[serve]\npublic_url = "https://a.example.com"\n{BEARER}')
+        made = desired(manifest)
+        assert only(made, render.FUNCTION).fields["config"]["serve"]["max_body"] == 1_000_000
+        assert TARGET.exposure(manifest, manifest.targets["lambda"]) is Exposure.INTERNET
+        assert not {key for key in made if key.kind in {doors.URL, doors.API}}
+
+    def test_alarms_are_kept_without_a_canary_and_tell_somebody(self, tmp_path: Path) -> None:
+        def alarms(options: str) -> dict[str, Mapping[str, Any]]:
+            made = desired(written(tmp_path, options))
+            return {key.name.rpartition("-")[2]: one.fields for key, one in made.items() if key.kind == render.ALARM}
+
+        found = alarms(f'alarms = true\nalarm_actions = ["{TOPIC}"]')
+        assert set(found) == {"calls", "invocations", "throttles", "duration"}
+        assert all(one["AlarmActions"] == one["OKActions"] == [TOPIC] for one in found.values())
+        slow = found["duration"]
+        assert (slow["ExtendedStatistic"], slow["Threshold"]) == ("p99", 52_000)  # of 65 s
+        assert set(alarms('alarms = ["throttles"]')) == {"throttles"}
+        assert set(alarms('alarms = ["throttles"]\nstrategy = "canary"')) == {"calls", "invocations", "throttles"}
+        assert alarms("alarms = false") == {}
+
 
 class TestProblems:
     @pytest.mark.parametrize(
@@ -218,6 +244,35 @@ class TestProblems:
                 "",
                 "a function that starts from a snapshot cannot have this storage",
             ),
+            (
+                'front = "http-api"',
+                "[serve]\ntimeout = 30",
+                "an HTTP API gives up after 30 s, and a call may take longer",
+            ),
+            (
+                'front = "http-api"\nstreaming = true',
+                "",
+                "only the function's own URL passes on answers as they are made",
+            ),
+            (
+                'front = "alb"',
+                '[serve]\npublic_url = "https://tools.example.com"',
+                "which load balancer is the front is not said",
+            ),
+            (
+                f'front = "alb"\n[target.lambda.alb]\nlistener = "{LISTENER}"',
+                "",
+                "a load balancer has many names, and which of them is this tool's is not said",
+            ),
+            (f'[target.lambda.alb]\nlistener = "{LISTENER}"', "", "there is a load balancer, and it is not the front"),
+            (
+                f'front = "alb"\n[target.lambda.alb]\nlistener = "{LISTENER}"',
+                '[serve]\npublic_url = "https://tools.example.com"\nmax_body = "2Mi"',
+                "a load balancer passes on no request that large",
+            ),
+            (f'alarm_actions = ["{TOPIC}"]', "", "there is somebody to tell, and no alarm that would"),
+            (f'dead_letters = "{TOPIC}.fifo"', "", "no queue or topic in order takes dead letters"),
+            (f'dead_letters = "{TOPIC.replace("sns", "s3")}"', "", "only a queue or a topic takes dead letters"),
         ],
     )
     def test_what_lambda_does_not_take(self, tmp_path: Path, options: str, more: str, what: str) -> None:

@@ -35,9 +35,10 @@ from mcp_packager.target import (
 from mcp_packager.testing.aws.others import write_line
 from mcp_targets._aws.rights import actions
 from mcp_targets.aws_lambda import target
+from mcp_targets.aws_lambda.doors import LIVE, URL
 from mcp_targets.aws_lambda.examine import NEEDED, needed_for
 from mcp_targets.aws_lambda.options import Options
-from mcp_targets.aws_lambda.render import ALIAS, FUNCTION, LIVE, URL, VERSION, alarm_names
+from mcp_targets.aws_lambda.render import ALIAS, FUNCTION, VERSION, alarm_names
 from mcp_targets.aws_lambda.settings import CONFIG
 from tests.lambda_.deployer import Deployer
 from tests.lambda_.fake import Cloud, running

@@ -165,17 +165,20 @@ class _Deploy:
                 executor.make(changes)
 
     def _check(self, phase: Phase, executor: Executor) -> Verification:
-        # Of what an earlier, killed deploy left, nothing is looked at.
-        wanted = {resource.key for resource in self._intent.resources}
-        endpoint = self._world.endpoint(phase, {key: it for key, it in executor.observed.items() if key in wanted})
+        endpoint = self._world.endpoint(phase, self._wanted(executor))
         if endpoint is None:
             return Verification(unverified=(f"the {phase.value} has no address that this machine could reach",))
         with self._run.progress.stage("verify"):
             return self._verify(endpoint, self._intent)
 
+    def _wanted(self, executor: Executor) -> Mapping[Key, Observed]:
+        """What is there of the intent. Of what an earlier release or a killed deploy left, nothing is looked at."""
+        wanted = {resource.key for resource in self._intent.resources}
+        return {key: it for key, it in executor.observed.items() if key in wanted}
+
     def _leave(self, verification: Verification, executor: Executor) -> Release:
         """The release record; a deploy that only mended what had drifted leaves none, unless its address changed."""
-        current, endpoint = self._current, self._world.endpoint(Phase.SWITCH, executor.observed) or Endpoint()
+        current, endpoint = self._current, self._world.endpoint(Phase.SWITCH, self._wanted(executor)) or Endpoint()
         if current is not None and current.intent.fingerprint == self._intent.fingerprint:
             moved = current.endpoint.url is not None and endpoint.url not in {None, current.endpoint.url}
             if not moved:

@@ -1,4 +1,4 @@
-"""What a canary is watched by: alarms of CloudWatch, by the function's name."""
+"""Alarms of CloudWatch, by the function's name: those that are asked for, and what a canary is watched by."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ _OWNED: Final = (
     "MetricName",
     "Dimensions",
     "Statistic",
+    "ExtendedStatistic",
     "Period",
     "EvaluationPeriods",
     "Threshold",
     "ComparisonOperator",
     "TreatMissingData",
+    "AlarmActions",
+    "OKActions",
 )
 
 

@@ -23,9 +23,10 @@ from mcp_packager.target import (
 )
 from mcp_packager.target.values import Generated, resolve
 from mcp_targets._aws import documents, iam
-from mcp_targets.aws_lambda import render
+from mcp_targets.aws_lambda import doors, render
+from mcp_targets.aws_lambda.alone_doors import ORDER
 from mcp_targets.aws_lambda.options import Options
-from mcp_targets.aws_lambda.place import parameters, where
+from mcp_targets.aws_lambda.place import Where, parameters, where
 from mcp_targets.aws_lambda.settings import packed
 
 if TYPE_CHECKING:
@@ -47,8 +48,11 @@ class Alone:
     state_key: str
     function: Mapping[str, Value]
     alias: Resource
-    url: Resource
+    door: Sequence[Resource]
     permissions: Sequence[Resource]
+    alarms: Sequence[Resource]
+    place: Where
+    public_url: str
     reserved: int | None
     provisioned: int | None
     awaited: Sequence[str]
@@ -65,7 +69,7 @@ def alone(manifest: Manifest, options: Options, artifact: Artifact, name: str) -
     made = render.resources(DesiredInput(manifest, options, identity, artifact, config), options)
     by_kind = {kind: [one for one in made if one.kind == kind] for kind in {one.kind for one in made}}
     (function,), (role,) = by_kind[render.FUNCTION], by_kind[iam.ROLE_KIND]
-    (alias,), (url,), (group,) = by_kind[render.ALIAS], by_kind[render.URL], by_kind[render.LOG_GROUP]
+    (alias,), (group,) = by_kind[render.ALIAS], by_kind[render.LOG_GROUP]
     (policy,) = by_kind[iam.POLICY_KIND]
     root, state_key = parameters(identity), f"{parameters(identity)[1:]}/{STATE_KEY}"
     awaited = [f"{root}/secrets/{secret}" for secret in render.kept(manifest)]
@@ -97,8 +101,11 @@ def alone(manifest: Manifest, options: Options, artifact: Artifact, name: str) -
             "Environment": {"Variables": variables},
         },
         alias=alias,
-        url=url,
-        permissions=by_kind[render.PERMISSION],
+        door=[one for kind in ORDER for one in by_kind.get(kind, ())],
+        permissions=by_kind[doors.PERMISSION],
+        alarms=by_kind.get(render.ALARM, ()),
+        place=place,
+        public_url=doors.public_address(manifest.serve.public_url or "", manifest.serve.path),
         reserved=options.concurrency.reserved,
         provisioned=options.concurrency.provisioned,
         awaited=awaited,

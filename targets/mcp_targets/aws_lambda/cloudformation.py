@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from mcp_packager.target import Artifact, Ref, Value
 from mcp_packager.target.values import Generated, resolve
+from mcp_targets.aws_lambda import alone_doors
 from mcp_targets.aws_lambda.alone import Alone
 
 _EMPTY: Final[tuple[Value, ...]] = ({"SubnetIds": [], "SecurityGroupIds": []}, {"TargetArn": ""})
@@ -55,28 +56,19 @@ def template(alone: Alone, artifact: Artifact, region: str) -> dict[str, Any]:
             keep="Retain",
         ),
         "Alias": _resource("AWS::Lambda::Alias", _alias(alone, version)),
-        "Url": _resource(
-            "AWS::Lambda::Url",
-            {
-                "TargetFunctionArn": {"Ref": "Function"},
-                "Qualifier": alone.url.fields["Qualifier"],
-                "AuthType": alone.url.fields["AuthType"],
-                "InvokeMode": alone.url.fields["InvokeMode"],
-            },
-        )
-        | {"DependsOn": ["Alias"]},
+        **alone_doors.templated(alone),
     }
     for right in alone.permissions:
-        fields = {key: value for key, value in right.fields.items() if key not in {"FunctionName", "Qualifier"}}
+        fields = alone_doors.template_permission(alone, right)
         made[f"May{right.name.capitalize()}"] = _resource(
             "AWS::Lambda::Permission", {"FunctionName": {"Ref": "Alias"}, **fields}
         )
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": _description(alone, region),
-        "Parameters": parameters,
+        "Parameters": {**parameters, **alone_doors.template_parameters(alone)},
         "Resources": made,
-        "Outputs": {"Url": {"Description": "The function's URL", "Value": {"Fn::GetAtt": ["Url", "FunctionUrl"]}}},
+        "Outputs": {"Url": {"Description": "What clients reach", "Value": alone_doors.template_address(alone)}},
     }
 
 

@@ -120,6 +120,65 @@ IMAGE: Final = (
 )
 """What one takes that is shipped as an image."""
 
+HTTP_API: Final = (
+    Needed("apigateway", ("GET", "POST"), "arn:{partition}:apigateway:{region}::/apis", "the HTTP API"),
+    Needed(
+        "apigateway",
+        ("DELETE", "GET", "PATCH", "POST"),
+        "arn:{partition}:apigateway:{region}::/apis/*",
+        "the HTTP API, its routes and its stage",
+    ),
+    Needed("apigateway", ("POST",), "arn:{partition}:apigateway:{region}::/tags/*", "the HTTP API's tags"),
+    Needed(
+        "execute-api",
+        ("Invoke",),
+        "arn:{partition}:execute-api:{region}:{account}:*",
+        "the look at an HTTP API where AWS asks who is calling",
+        always=False,
+    ),
+)
+"""What one takes whose front is an HTTP API. API Gateway's actions are HTTP's methods."""
+
+_BALANCING: Final = "arn:{partition}:elasticloadbalancing:{region}:{account}:"
+BALANCER: Final = (
+    Needed(
+        "elasticloadbalancing",
+        (
+            "DescribeListeners",
+            "DescribeRules",
+            "DescribeTags",
+            "DescribeTargetGroupAttributes",
+            "DescribeTargetGroups",
+            "DescribeTargetHealth",
+            "SetRulePriorities",
+        ),
+        EVERYTHING,
+        "the load balancer's rules and target groups",
+    ),
+    Needed(
+        "elasticloadbalancing",
+        (
+            "AddTags",
+            "CreateTargetGroup",
+            "DeleteTargetGroup",
+            "DeregisterTargets",
+            "ModifyTargetGroup",
+            "ModifyTargetGroupAttributes",
+            "RegisterTargets",
+        ),
+        f"{_BALANCING}targetgroup/*",
+        "the target group",
+    ),
+    Needed("elasticloadbalancing", ("AddTags", "CreateRule"), f"{_BALANCING}listener/app/*", "the listener's rule"),
+    Needed(
+        "elasticloadbalancing",
+        ("AddTags", "DeleteRule", "ModifyRule"),
+        f"{_BALANCING}listener-rule/app/*",
+        "the listener's rule",
+    ),
+)
+"""What one takes whose front is a load balancer."""
+
 BUCKET: Final = (
     Needed("s3", ("DeleteObject", "PutObject"), "arn:{partition}:s3:::*/mcp-pack/*", "zips over 50 MB", always=False),
 )
@@ -143,7 +202,8 @@ def examined(manifest: Manifest, options: Options) -> Examination:
 def needed_for(options: Options) -> tuple[Needed, ...]:
     """What a deployer with these options needs."""
     shipped = IMAGE if is_image(options) else ()
-    return (*NEEDED, *shipped, *(BUCKET if options.bucket is not None else ()))
+    doors = {"url": (), "http-api": HTTP_API, "alb": BALANCER}[options.front]
+    return (*NEEDED, *shipped, *doors, *(BUCKET if options.bucket is not None else ()))
 
 
 def _room(aws: Aws, options: Options) -> Iterator[Finding]:

@@ -18,10 +18,11 @@ from mcp_targets._aws.errors import code_of, speaking
 from mcp_targets._aws.names import is_ours, strange, tags
 from mcp_targets._aws.session import Aws
 from mcp_targets.aws_lambda.code import Code
+from mcp_targets.aws_lambda.doors import LIVE
 from mcp_targets.aws_lambda.place import function_name
 from mcp_targets.aws_lambda.reading import MARK, fields_of, made_of, observed_version, same, version_name
 from mcp_targets.aws_lambda.reading import code_of as hash_of
-from mcp_targets.aws_lambda.render import FUNCTION, LIVE
+from mcp_targets.aws_lambda.render import FUNCTION
 from mcp_targets.aws_lambda.settings import packed
 from mcp_targets.aws_lambda.waiting import UPDATE_SECONDS, VERSION_SECONDS, Waiting
 

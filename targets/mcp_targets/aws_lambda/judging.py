@@ -9,7 +9,7 @@ from mcp_packager.errors import Place, Problem
 from mcp_targets._aws.place import unplaced
 from mcp_targets.aws_lambda import image
 from mcp_targets.aws_lambda.options import RETENTIONS, Options
-from mcp_targets.aws_lambda.settings import LONGEST, MOST_BODY, timeout
+from mcp_targets.aws_lambda.settings import LONGEST, longest_call, most_body, timeout
 
 if TYPE_CHECKING:
     from mcp_packager.manifest import Manifest
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _MIB: Final = 2**20
 _MEMORY: Final = (128, 10_240)
 _STORAGE: Final = (512, 10_240)
+_DEAD_LETTERS: Final = tuple(
+    f"arn:{partition}:{service}:" for partition in ("aws", "aws-cn", "aws-us-gov") for service in ("sqs", "sns")
+)
 _READ: Final = frozenset({"env", "file", "aws-sm", "aws-ssm"})
 
 
@@ -28,6 +31,8 @@ def problems(manifest: Manifest, options: Options) -> Iterator[Problem]:
     yield from _services(manifest)
     yield from _secrets(manifest)
     yield from _snapshots(manifest, options)
+    yield from _fronts(manifest, options)
+    yield from _told(manifest, options)
     yield from image.problems(manifest, options)
 
 
@@ -45,12 +50,14 @@ def _sizes(manifest: Manifest, options: Options) -> Iterator[Problem]:
                 expected=f"whole Mi between {low}Mi and {high}Mi",
                 found=f"{bytes_ / _MIB:g}Mi",
             )
-    if manifest.serve.max_body > MOST_BODY and "serve.max_body" in manifest.written:
+    most = most_body(options)
+    if manifest.serve.max_body > most and "serve.max_body" in manifest.written:
+        balanced = options.front == "alb"
         yield Problem(
-            "Lambda takes no request that large",
-            "let max_body be 6Mi or less in the stage that is deployed there",
+            "a load balancer passes on no request that large" if balanced else "Lambda takes no request that large",
+            f"let max_body be {'900Ki' if balanced else '6Mi'} or less in the stage that is deployed there",
             Place(str(manifest.path), key="serve.max_body"),
-            expected=f"{MOST_BODY} bytes at most",
+            expected=f"{most} bytes at most",
             found=f"{manifest.serve.max_body} bytes",
         )
     if options.retention not in RETENTIONS:
@@ -69,13 +76,22 @@ def _times(manifest: Manifest, options: Options) -> Iterator[Problem]:
             expected="900 s at most",
             found=f"{manifest.serve.timeout:g} s",
         )
-    elif timeout(manifest, options) > LONGEST or timeout(manifest, options) < manifest.serve.timeout:
+    elif manifest.serve.timeout > (longest := longest_call(options)) and "serve.timeout" in manifest.written:
+        yield Problem(
+            "an HTTP API gives up after 30 s, and a call may take longer",
+            f'say timeout = "{longest:g}s" or less under [serve]; or set front = "url" under [target.lambda], where a '
+            "call may take 900 s",
+            Place(str(manifest.path), key="serve.timeout"),
+            expected=f"{longest:g} s at most, so that the tool's own answer says what was too slow",
+            found=f"{manifest.serve.timeout:g} s",
+        )
+    elif timeout(manifest, options) > LONGEST or timeout(manifest, options) < min(manifest.serve.timeout, longest):
         yield _problem(
             manifest,
             "timeout",
             "the function's time and that of a call do not fit together",
             "leave timeout away: it is 5 s more than that of [serve]",
-            expected=f"between {manifest.serve.timeout:g} s and 900 s",
+            expected=f"between {min(manifest.serve.timeout, longest):g} s and 900 s",
             found=f"{timeout(manifest, options)} s",
         )
 
@@ -117,6 +133,64 @@ def _snapshots(manifest: Manifest, options: Options) -> Iterator[Problem]:
                 f"a function that starts from a snapshot cannot have this {key}",
                 f"leave {key} away, or snap_start",
             )
+
+
+def _told(manifest: Manifest, options: Options) -> Iterator[Problem]:
+    """Who is told when something fails."""
+    if options.alarm_actions and not options.alarms and options.strategy != "canary":
+        yield _problem(
+            manifest,
+            "alarm_actions",
+            "there is somebody to tell, and no alarm that would",
+            "set alarms = true, or leave alarm_actions away",
+        )
+    letters = options.dead_letters
+    if letters is None:
+        return
+    if not letters.startswith(_DEAD_LETTERS):
+        yield _problem(
+            manifest,
+            "dead_letters",
+            "only a queue or a topic takes dead letters",
+            "name the ARN of a queue of SQS or a topic of SNS",
+            found=letters,
+        )
+    elif letters.endswith(".fifo"):
+        yield _problem(
+            manifest,
+            "dead_letters",
+            "no queue or topic in order takes dead letters",
+            "name a standard queue or topic: one whose name does not end with .fifo",
+            found=letters,
+        )
+
+
+def _fronts(manifest: Manifest, options: Options) -> Iterator[Problem]:
+    if options.front != "url" and options.streaming:
+        yield _problem(
+            manifest,
+            "streaming",
+            "only the function's own URL passes on answers as they are made",
+            'leave streaming away, or set front = "url"',
+            found=f'front = "{options.front}"',
+        )
+    if options.front != "alb" and options.alb is not None:
+        yield _problem(
+            manifest, "alb", "there is a load balancer, and it is not the front", 'set front = "alb", or leave it away'
+        )
+    if options.front == "alb" and options.alb is None:
+        yield _problem(
+            manifest,
+            "front",
+            "which load balancer is the front is not said",
+            'name the listener that is to lead there: listener = "arn:…" under [target.lambda.alb]',
+        )
+    if options.front == "alb" and manifest.serve.public_url is None:
+        yield Problem(
+            "a load balancer has many names, and which of them is this tool's is not said",
+            'say where clients call: public_url = "https://HOST" under [serve]',
+            Place(str(manifest.path), key="serve.public_url"),
+        )
 
 
 def _problem(

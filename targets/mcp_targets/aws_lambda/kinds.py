@@ -8,6 +8,17 @@ from typing import Final
 from mcp_packager.target import Kind, Value, owned
 from mcp_targets._aws import ecr, iam
 from mcp_targets.aws_lambda import image
+from mcp_targets.aws_lambda.doors import (
+    API,
+    INTEGRATION,
+    PERMISSION,
+    ROUTE,
+    RULE,
+    STAGE,
+    TARGET,
+    TARGET_GROUP,
+    URL,
+)
 from mcp_targets.aws_lambda.kept import KEY, PARAMETER, SECRET
 from mcp_targets.aws_lambda.reading import as_wanted
 from mcp_targets.aws_lambda.render import (
@@ -15,13 +26,12 @@ from mcp_targets.aws_lambda.render import (
     ALIAS,
     FUNCTION,
     LOG_GROUP,
-    PERMISSION,
     PROVISIONED,
     READS,
     RESERVED,
-    URL,
     VERSION,
 )
+from mcp_targets.aws_lambda.ruling import as_ruled
 
 
 def _led(observed: Mapping[str, Value], desired: Mapping[str, Value]) -> Mapping[str, Value]:
@@ -44,7 +54,15 @@ KINDS: Final = (
     Kind(VERSION, project=as_wanted),
     Kind(ALIAS, project=_led, effect="moves clients to the other version; no call is refused"),
     Kind(URL, effect="changes how clients are let in"),
+    # The right goes after what needs it: by it a door that was left half-made is found again.
     Kind(PERMISSION, effect="changes who may call"),
+    Kind(API, stable=frozenset({"ApiId", "source", "endpoint"}), effect="changes how clients are let in"),
+    Kind(INTEGRATION, stable=frozenset({"target"}), effect="changes what the API leads to"),
+    Kind(ROUTE, effect="changes how clients are let in"),
+    Kind(STAGE, effect="changes how clients are let in"),
+    Kind(TARGET_GROUP, stable=frozenset({"arn"}), effect="changes how requests arrive"),
+    Kind(TARGET, effect="changes what the load balancer leads to"),
+    Kind(RULE, project=as_ruled, effect="changes which requests arrive"),
     Kind(RESERVED, effect="changes how many calls are answered at a time"),
     Kind(PROVISIONED, effect="starts environments anew"),
     Kind(ALARM),

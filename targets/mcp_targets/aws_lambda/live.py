@@ -11,6 +11,7 @@ from mcp_packager.target import Observed, Resource, Value
 from mcp_targets._aws.errors import code_of, speaking
 from mcp_targets._aws.session import Aws
 from mcp_targets.aws_lambda.canary import Canary
+from mcp_targets.aws_lambda.doors import LIVE, PERMISSION, URL
 from mcp_targets.aws_lambda.functions import GONE, OUTDATED, Functions, Look, changed_meanwhile
 from mcp_targets.aws_lambda.parameters import Parameters
 from mcp_targets.aws_lambda.reading import (
@@ -21,7 +22,7 @@ from mcp_targets.aws_lambda.reading import (
     settings_of,
     version_name,
 )
-from mcp_targets.aws_lambda.render import ALIAS, LIVE, PERMISSION, PROVISIONED, READS, RESERVED, URL
+from mcp_targets.aws_lambda.render import ALIAS, PROVISIONED, READS, RESERVED
 from mcp_targets.aws_lambda.waiting import UPDATE_SECONDS, Waiting
 
 _NO_CONFIG: Final = "ProvisionedConcurrencyConfigNotFoundException"
@@ -40,6 +41,7 @@ class Live:
         self._waiting = waiting
         self._canary = canary
         self._name = functions.name
+        self._ahead = False
 
     def observe(self, look: Look, account: str) -> list[Observed]:
         """All of it that is there."""
@@ -58,6 +60,7 @@ class Live:
             if permission is not None:
                 found.append(permission)
         provisioned = self._provisioned()
+        self._ahead = provisioned is not None
         if provisioned is not None:
             number = provisioned["RequestedProvisionedConcurrentExecutions"]
             fields = {"FunctionName": self._name, "Qualifier": LIVE, "ProvisionedConcurrentExecutions": number}
@@ -140,6 +143,8 @@ class Live:
         if self._canary is not None and is_new and _can_share(look.version(before), look.version(number)):
             alias = self._canary.walk(alias, number, self._move)
         self._move(alias, number, {})
+        if self._ahead:
+            self._started_ahead()
         return fields
 
     def _chosen(self, look: Look, number: str, reads: Mapping[str, Value]) -> str:
@@ -293,10 +298,17 @@ class Live:
     def _provision(self, resource: Resource) -> Mapping[str, Value]:
         with speaking(f"start environments of {self._name} ahead"):
             self._waiting.taken(lambda: self._client.put_provisioned_concurrency_config(**resource.fields))
+        self._started_ahead()
+        return resource.fields
+
+    def _started_ahead(self) -> None:
+        """Wait for the environments that are started ahead: also after a move, which has them started anew."""
 
         def look() -> Mapping[str, Any] | None:
             found = self._provisioned()
-            return None if found is None or found["Status"] == "IN_PROGRESS" else found
+            if found is None:
+                return {"Status": "GONE"}  # taken away by hand meanwhile, which is drift and no reason to wait
+            return None if found["Status"] == "IN_PROGRESS" else found
 
         found = self._waiting.until(look, UPDATE_SECONDS, f"what is started ahead of {self._name}")
         if found["Status"] == "FAILED":
@@ -307,7 +319,6 @@ class Live:
                     found=str(found.get("StatusReason", "")),
                 )
             )
-        return resource.fields
 
     @property
     def _client(self) -> Any:

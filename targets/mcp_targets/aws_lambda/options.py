@@ -18,6 +18,7 @@ _GROUP: Final = r"^sg-[0-9a-f]{8,17}$"
 _REPOSITORY: Final = r"^[a-z0-9]+([._-][a-z0-9]+)*(/[a-z0-9]+([._-][a-z0-9]+)*)*$"
 _BUCKET: Final = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
 _ARN: Final = r"^arn:[^\u0000-\u0020\u007f]+$"
+_LISTENER: Final = r"^arn:aws[a-z-]*:elasticloadbalancing:[a-z0-9-]+:[0-9]{12}:listener/app/[^/]+/[0-9a-f]+/[0-9a-f]+$"
 
 RETENTIONS: Final = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288)
 """Days that CloudWatch Logs can keep a group's lines (API reference, PutRetentionPolicy), up to nine years."""
@@ -45,6 +46,17 @@ class Concurrency(Section):
     )
 
 
+class Balancer(Section):
+    """The load balancer that leads to the function where the front is ``alb``: one that is there already."""
+
+    listener: Annotated[str, StringConstraints(max_length=2000, pattern=_LISTENER)] = Field(
+        description="ARN of the listener that gets a rule for the host of public_url and the path of [serve]"
+    )
+    priority: Annotated[int, Field(ge=1, le=50_000)] | None = Field(
+        None, description="Place of the rule among the listener's; the first that is free where unset"
+    )
+
+
 class Canary(Section):
     """How calls move to a new version where the strategy is a canary."""
 
@@ -54,6 +66,10 @@ class Canary(Section):
     hold: Duration = Field(
         180.0, description="How long each step is held while the alarms are watched; they count by the minute"
     )
+
+
+Alarm = Literal["calls", "invocations", "throttles", "duration"]
+ALARMS: Final[tuple[Alarm, ...]] = ("calls", "invocations", "throttles", "duration")
 
 
 class Options(Section):
@@ -104,8 +120,20 @@ class Options(Section):
     retention: Annotated[int, Field(json_schema_extra={"enum": list(RETENTIONS)})] = Field(
         30, description="Days that log lines are kept"
     )
+    front: Literal["url", "http-api", "alb"] = Field(
+        "url",
+        description="What clients reach: the function's own URL, an HTTP API of API Gateway, or a load balancer",
+    )
+    alb: Balancer | None = Field(None, description="The load balancer, where the front is one")
     vpc: Vpc | None = Field(None, description="The network that the function is attached to")
     concurrency: Concurrency = Field(Concurrency(), description="How many environments there may be")
+    alarms: bool | Many[Alarm] = Field(
+        default=(),
+        description="Alarms to keep: calls that failed, invocations that failed, throttles, duration; true for all",
+    )
+    alarm_actions: Annotated[
+        Many[Annotated[str, StringConstraints(max_length=1024, pattern=_ARN)]], Field(max_length=5)
+    ] = Field((), description="ARNs of what is told when an alarm fires, and when it is over: topics, for example")
     boundary: Annotated[str, StringConstraints(max_length=2000, pattern=_ARN)] | None = Field(
         None, description="ARN of the permissions boundary of the function's role"
     )

@@ -22,6 +22,7 @@ SCHEME: Final = "lambda"
 """Of addresses that nobody but us knows: ``lambda://FUNCTION/QUALIFIER/PATH``, with the path of the server."""
 
 _SIGNER: Final = "mcp-proxy-for-aws@1.7.0"
+_SERVICE: Final = "--service"
 _HEALTH: Final = "/healthz"
 _SPARE: Final = 10
 _LAST_LINES: Final = 12
@@ -68,12 +69,12 @@ def invoked(aws: Aws, endpoint: Endpoint, function: str, qualifier: str, path: s
         yield replace(endpoint, url=f"{base}{path}", auth=auth, via=Via.INVOKE, settles=0.0)
 
 
-def signer(url: str, region: str) -> tuple[str, ...]:
-    """What speaks stdio to a client and signs its requests to the URL.
+def signer(url: str, region: str, service: str) -> tuple[str, ...]:
+    """What speaks stdio to a client and signs its requests to the URL, for a service of that name.
 
     Its version is named: where it is resolved beside a newer MCP library, an old one is found that does not start.
     """
-    return ("uvx", _SIGNER, url, "--service", "lambda", "--region", region)
+    return ("uvx", _SIGNER, url, _SERVICE, service, "--region", region)
 
 
 @contextmanager
@@ -81,15 +82,16 @@ def signed(aws: Aws, endpoint: Endpoint) -> Iterator[Endpoint]:
     """A URL that AWS guards, as one of this machine's that everybody may call: each request is signed on its way."""
     parts = urlsplit(endpoint.url or "")
     origin, path = f"{parts.scheme}://{parts.netloc}", parts.path
+    service = endpoint.command[endpoint.command.index(_SERVICE) + 1]
 
     def answer(request: Request) -> Response:
-        return _sent(parts.scheme, parts.netloc, _signed(aws, origin, request))
+        return _sent(parts.scheme, parts.netloc, _signed(aws, origin, request, service))
 
     with listening(answer) as base:
         yield replace(endpoint, url=f"{base}{path}", auth=Auth.NONE)
 
 
-def _signed(aws: Aws, origin: str, request: Request) -> Request:
+def _signed(aws: Aws, origin: str, request: Request, service: str) -> Request:
     """The request with a signature of version 4 (IAM user guide, "AWS Signature Version 4")."""
     from botocore.auth import SigV4Auth
     from botocore.awsrequest import AWSRequest
@@ -98,7 +100,7 @@ def _signed(aws: Aws, origin: str, request: Request) -> Request:
     headers = {name: value for name, value in request.headers.items() if name.startswith(own)}
     made = AWSRequest(request.method, f"{origin}{request.path}", data=request.body, headers=headers)
     with speaking("sign a request"):
-        SigV4Auth(aws.credentials.get_frozen_credentials(), "lambda", aws.region).add_auth(made)
+        SigV4Auth(aws.credentials.get_frozen_credentials(), service, aws.region).add_auth(made)
     return replace(request, headers={str(name): str(value) for name, value in made.headers.items()})
 
 

@@ -15,7 +15,8 @@ from typing import Any, Final
 
 from mcp_packager.target import Observed, Value, owned
 from mcp_packager.target.values import holds_unknown
-from mcp_targets.aws_lambda.render import LIVE, PERMISSION, VERSION
+from mcp_targets.aws_lambda.doors import LIVE, PERMISSION
+from mcp_targets.aws_lambda.render import VERSION
 from mcp_targets.aws_lambda.settings import CONFIG, present
 
 MARK: Final = "mcp-pack "
@@ -181,10 +182,14 @@ def observed_permission(statement: Mapping[str, Any], function: str, account: st
         fields["FunctionUrlAuthType"] = auth
     if (by_url := conditions.get("lambda:InvokedViaFunctionUrl")) is not None:
         fields["InvokedViaFunctionUrl"] = str(by_url).lower() == "true"
+    if (source := conditions.get("AWS:SourceArn", conditions.get("aws:SourceArn"))) is not None:
+        fields["SourceArn"] = source
     return Observed(PERMISSION, sid.removeprefix(STATEMENT), fields)
 
 
 def _principal(said: Any, account: str) -> Value:
-    """An account is spelled as its root where it was asked for by its number."""
+    """An account is spelled as its root where it was asked for by its number, a service by its name."""
+    if isinstance(said, Mapping) and "Service" in said:
+        return said["Service"]
     who = said.get("AWS") if isinstance(said, Mapping) else said
     return account if isinstance(who, str) and who.endswith(f":iam::{account}:root") else who

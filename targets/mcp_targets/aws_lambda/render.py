@@ -5,18 +5,17 @@ Fields that AWS is sent are spelled as its API spells them, which is also how Cl
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Final
 
 from mcp_packager.target import (
     DesiredInput,
-    Identity,
     Key,
     Lifetime,
     Phase,
     Ref,
     Resource,
     Value,
-    auth_mode,
     digest,
     key_resources,
     keys_of,
@@ -25,7 +24,8 @@ from mcp_packager.target import (
 from mcp_targets._aws import documents, iam
 from mcp_targets.aws_lambda import image
 from mcp_targets.aws_lambda.code import no_bucket
-from mcp_targets.aws_lambda.options import Options
+from mcp_targets.aws_lambda.doors import LIVE, door
+from mcp_targets.aws_lambda.options import ALARMS, Alarm, Options
 from mcp_targets.aws_lambda.package import HANDLER, WRAPPER
 from mcp_targets.aws_lambda.place import Where, function_name, log_group_name, parameters, where
 from mcp_targets.aws_lambda.settings import KEPT, NAMESPACE, config_document, timeout
@@ -37,8 +37,6 @@ LOG_GROUP: Final = "log-group"
 FUNCTION: Final = "function"
 VERSION: Final = "version"
 ALIAS: Final = "alias"
-URL: Final = "url"
-PERMISSION: Final = "permission"
 RESERVED: Final = "reserved-concurrency"
 PROVISIONED: Final = "provisioned-concurrency"
 ALARM: Final = "alarm"
@@ -46,11 +44,20 @@ ALARM: Final = "alarm"
 READS: Final = "reads"
 """The alias's field that tells two versions of one name apart: which version of each kept secret it reads."""
 
-LIVE: Final = "live"
-"""The alias that clients reach."""
-
 _MIB: Final = 2**20
 _PERIOD: Final = 60
+CANARY_ALARMS: Final[frozenset[Alarm]] = frozenset({"calls", "invocations"})
+"""What tells that a version is worse: of a slow call or a throttled one it may be no fault of the code's."""
+
+_OF_LAMBDA: Final = "AWS/Lambda"
+_SLOW: Final = 0.8
+"""The share of the function's time that the slowest hundredth of its invocations may take."""
+_EACH: Final[Mapping[str, Value]] = {
+    "Period": _PERIOD,
+    "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+    "TreatMissingData": "notBreaching",
+}
+_ANY: Final[Mapping[str, Value]] = {"Statistic": "Sum", "Threshold": 1, "EvaluationPeriods": 1}
 _SERVICE: Final = "lambda.amazonaws.com"
 _NETWORK_ACTIONS: Final = (
     "ec2:CreateNetworkInterface",
@@ -100,7 +107,7 @@ def resources(request: DesiredInput, options: Options) -> tuple[Resource, ...]:
         version,
         *_reachable(request, options, place, function, version),
         *_bounds(options, function),
-        *(_alarms(identity, function) if options.strategy == "canary" else ()),
+        *_alarms(request, options, function),
     )
 
 
@@ -209,9 +216,7 @@ def _function(request: DesiredInput, options: Options, role: Resource, group: Re
 def _reachable(
     request: DesiredInput, options: Options, place: Where, function: Resource, version: Resource
 ) -> tuple[Resource, ...]:
-    """The alias, its URL, and the two rights that a URL needs (Lambda developer guide, "Control access to URLs")."""
-    public = auth_mode(request.config) != "iam"
-    auth = "NONE" if public else "AWS_IAM"
+    """The alias, and the door that leads clients to it."""
     reads = {name: Ref(Key("secret", name), "parameter") for name in kept(request.manifest)}
     alias = Resource(
         ALIAS,
@@ -220,16 +225,7 @@ def _reachable(
         (function.key,),
         phase=Phase.SWITCH,
     )
-    target = {"FunctionName": function.name, "Qualifier": LIVE}
-    invoke = "RESPONSE_STREAM" if options.streaming else "BUFFERED"
-    url = Resource(URL, LIVE, {**target, "AuthType": auth, "InvokeMode": invoke}, (alias.key,), phase=Phase.SWITCH)
-    who = {**target, "Principal": "*" if public else place.account}
-    rights = (
-        ("url", {"Action": "lambda:InvokeFunctionUrl", "FunctionUrlAuthType": auth}),
-        ("invoke", {"Action": "lambda:InvokeFunction", "InvokedViaFunctionUrl": True}),
-    )
-    made = [Resource(PERMISSION, name, {**who, **right}, (alias.key,), phase=Phase.SWITCH) for name, right in rights]
-    return (alias, url, *made)
+    return (alias, *door(request, options, place, function, alias))
 
 
 def _bounds(options: Options, function: Resource) -> tuple[Resource, ...]:
@@ -248,32 +244,42 @@ def _bounds(options: Options, function: Resource) -> tuple[Resource, ...]:
     return tuple(made)
 
 
-def alarm_names(function: str) -> tuple[str, str]:
-    """What the alarms of a function are called: of calls that failed, and of invocations that did."""
-    return f"{function}-calls", f"{function}-invocations"
+def alarm_name(function: str, alarm: Alarm) -> str:
+    """What an alarm of a function is called."""
+    return f"{function}-{alarm}"
 
 
-def _alarms(identity: Identity, function: Resource) -> tuple[Resource, ...]:
-    """What a canary is watched by: calls that failed, as the runtime counts them, and invocations that did."""
-    common: dict[str, Any] = {
-        "Statistic": "Sum",
-        "Period": _PERIOD,
-        "EvaluationPeriods": 1,
-        "Threshold": 1,
-        "ComparisonOperator": "GreaterThanOrEqualToThreshold",
-        "TreatMissingData": "notBreaching",
-    }
-    by_tool = [{"Name": "service", "Value": identity.tool}, {"Name": "stage", "Value": identity.stage}]
+def alarm_names(function: str) -> tuple[str, ...]:
+    """What the alarms of a function are called that a canary is watched by."""
+    return tuple(alarm_name(function, alarm) for alarm in ALARMS if alarm in CANARY_ALARMS)
+
+
+def _alarms(request: DesiredInput, options: Options, function: Resource) -> Iterator[Resource]:
+    """Those that are asked for, and those that a canary is watched by."""
+    wanted = set(ALARMS if options.alarms is True else options.alarms or ())
+    if options.strategy == "canary":
+        wanted |= CANARY_ALARMS
+    by_tool = [
+        {"Name": "service", "Value": request.identity.tool},
+        {"Name": "stage", "Value": request.identity.stage},
+    ]
     by_function = [{"Name": "FunctionName", "Value": function.name}]
-    return (
-        Resource(
-            ALARM,
-            alarm_names(function.name)[0],
-            {**common, "Namespace": NAMESPACE, "MetricName": "Errors", "Dimensions": by_tool},
-        ),
-        Resource(
-            ALARM,
-            alarm_names(function.name)[1],
-            {**common, "Namespace": "AWS/Lambda", "MetricName": "Errors", "Dimensions": by_function},
-        ),
-    )
+    slow = round(timeout(request.manifest, options) * 1000 * _SLOW)
+    told = {
+        "calls": {"Namespace": NAMESPACE, "MetricName": "Errors", "Dimensions": by_tool, **_ANY},
+        "invocations": {"Namespace": _OF_LAMBDA, "MetricName": "Errors", "Dimensions": by_function, **_ANY},
+        "throttles": {"Namespace": _OF_LAMBDA, "MetricName": "Throttles", "Dimensions": by_function, **_ANY},
+        "duration": {
+            "Namespace": _OF_LAMBDA,
+            "MetricName": "Duration",
+            "Dimensions": by_function,
+            "ExtendedStatistic": "p99",
+            "Threshold": slow,
+            "EvaluationPeriods": 5,
+        },
+    }
+    actions = list(options.alarm_actions)
+    for alarm in ALARMS:
+        if alarm in wanted:
+            fields = {**_EACH, **told[alarm], "AlarmActions": actions, "OKActions": actions}
+            yield Resource(ALARM, alarm_name(function.name, alarm), fields)

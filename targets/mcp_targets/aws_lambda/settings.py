@@ -21,6 +21,7 @@ from mcp_packager.target import (
     with_serve,
     with_services,
 )
+from mcp_targets.aws_lambda.doors import LONGEST_OF_AN_API, MOST_OF_A_BALANCER
 
 if TYPE_CHECKING:
     from mcp_packager.manifest import Manifest
@@ -43,17 +44,28 @@ KEPT: Final = frozenset({"env", "file"})
 """Sources whose values the deploy reads, and keeps in Parameter Store."""
 
 _SPARE: Final = 5.0
+_SPARE_OF_AN_API: Final = 1.0
+
+
+def longest_call(options: Options) -> float:
+    """Seconds that a call may take at most: less than what stands in front waits, so that the runtime says why."""
+    return LONGEST_OF_AN_API - _SPARE_OF_AN_API if options.front == "http-api" else LONGEST
+
+
+def most_body(options: Options) -> int:
+    """Bytes of a request at most."""
+    return MOST_OF_A_BALANCER if options.front == "alb" else MOST_BODY
 
 
 def timeout(manifest: Manifest, options: Options) -> int:
     """Seconds after which Lambda ends an invocation: later than the runtime, which says what was too slow."""
-    wanted = options.timeout or min(manifest.serve.timeout + _SPARE, LONGEST)
-    return math.ceil(wanted)
+    call = min(manifest.serve.timeout, longest_call(options))
+    return math.ceil(options.timeout or min(call + _SPARE, LONGEST))
 
 
 def config_document(request: DesiredInput) -> dict[str, Value]:
     """``config.json``, with Refs where Parameter Store decides on a version."""
-    manifest = request.manifest
+    manifest, options = request.manifest, request.options
     places = {name: place(name, *secret.source(name)) for name, secret in manifest.secrets.items()}
     addresses = {name: service.external or "" for name, service in manifest.services.items()}
     config = with_services(with_secrets(request.config, places), manifest, addresses)
@@ -65,7 +77,8 @@ def config_document(request: DesiredInput) -> dict[str, Value]:
         listen=False,
         events=None,
         trusted_proxies=[],
-        max_body=min(manifest.serve.max_body, MOST_BODY),
+        timeout=min(manifest.serve.timeout, longest_call(options)),
+        max_body=min(manifest.serve.max_body, most_body(options)),
     )
 
 

@@ -1,4 +1,4 @@
-"""The target ``lambda``: the tool as a function of AWS Lambda, behind its own URL."""
+"""The target ``lambda``: the tool as a function of AWS Lambda, behind a URL, an HTTP API or a load balancer."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 ABOUT: Final = About(
     name="lambda",
     api=TARGET_API,
-    summary="a function of AWS Lambda, behind its own URL",
+    summary="a function of AWS Lambda, behind its own URL, an HTTP API or a load balancer",
     options=Options,
     support=SUPPORT,
     capabilities=Capabilities(candidate=True, weights=True, via=frozenset({Via.PUBLIC, Via.INVOKE})),
@@ -51,8 +51,11 @@ class LambdaTarget:
         return tuple(problems(manifest, options))
 
     def exposure(self, manifest: Manifest, options: Any) -> Exposure:  # noqa: ARG002  # the protocol's signature
-        """Everybody, unless AWS asks who is calling, as it does where the manifest says nothing else."""
-        return Exposure.PLATFORM
+        """Everybody, unless AWS asks who is calling, as it does where the manifest says nothing else.
+
+        A load balancer asks nobody.
+        """
+        return Exposure.INTERNET if options.front == "alb" else Exposure.PLATFORM
 
     def platforms(self, manifest: Manifest, options: Any) -> tuple[tuple[Platform, Interpreter], ...]:
         """Amazon Linux 2023 on the function's processor, with a Python that Lambda has and that is at hand."""

@@ -10,6 +10,7 @@ import json
 from typing import Any, Final
 
 from mcp_packager.target import Artifact
+from mcp_targets.aws_lambda import alone_doors
 from mcp_targets.aws_lambda.alone import Alone
 
 _FUNCTION: Final = "${aws_lambda_function.tool.function_name}"
@@ -61,7 +62,7 @@ def configuration(alone: Alone, artifact: Artifact, region: str) -> dict[str, An
         "provider": {"aws": {"region": region}},
         **variables,
         "resource": resource,
-        "output": {"url": {"value": "${aws_lambda_function_url.live.function_url}"}},
+        "output": {"url": {"value": alone_doors.terraform_address(alone)}},
     }
 
 
@@ -71,16 +72,12 @@ def _reachable(alone: Alone) -> dict[str, Any]:
         "function_name": _FUNCTION,
         "function_version": "${aws_lambda_function.tool.version}",
     }
-    url = {
-        "function_name": _FUNCTION,
-        "qualifier": _ALIAS,
-        "authorization_type": alone.url.fields["AuthType"],
-        "invoke_mode": alone.url.fields["InvokeMode"],
-    }
     made: dict[str, Any] = {
         "aws_lambda_alias": {"live": alias},
-        "aws_lambda_function_url": {"live": url},
-        "aws_lambda_permission": {right.name: _permission(dict(right.fields)) for right in alone.permissions},
+        **alone_doors.configured(alone),
+        "aws_lambda_permission": {
+            right.name: _permission(alone_doors.terraform_permission(alone, right)) for right in alone.permissions
+        },
     }
     if alone.provisioned is not None:
         waiting = {
@@ -200,6 +197,8 @@ def _permission(fields: dict[str, Any]) -> dict[str, Any]:
         made["function_url_auth_type"] = fields["FunctionUrlAuthType"]
     if "InvokedViaFunctionUrl" in fields:
         made["invoked_via_function_url"] = fields["InvokedViaFunctionUrl"]
+    if "SourceArn" in fields:
+        made["source_arn"] = fields["SourceArn"]
     return made
 
 

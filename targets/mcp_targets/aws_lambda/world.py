@@ -33,6 +33,9 @@ from mcp_targets.aws_lambda import image
 from mcp_targets.aws_lambda.alarms import Alarms
 from mcp_targets.aws_lambda.canary import Canary
 from mcp_targets.aws_lambda.code import Code
+from mcp_targets.aws_lambda.doors import LIVE, PERMISSION, URL
+from mcp_targets.aws_lambda.entrance import KINDS as DOORS
+from mcp_targets.aws_lambda.entrance import Entrance
 from mcp_targets.aws_lambda.functions import Functions, Look
 from mcp_targets.aws_lambda.kept import Kept
 from mcp_targets.aws_lambda.kinds import KINDS
@@ -46,11 +49,8 @@ from mcp_targets.aws_lambda.records import ParameterLock, ParameterRecords
 from mcp_targets.aws_lambda.render import (
     ALIAS,
     FUNCTION,
-    LIVE,
-    PERMISSION,
     PROVISIONED,
     RESERVED,
-    URL,
     VERSION,
     alarm_names,
 )
@@ -96,6 +96,7 @@ class LambdaWorld:
             options.canary.hold,
         )
         canary = watch if options.strategy == "canary" else None
+        self._entrance = Entrance(aws, identity, self._functions.name, place.account, request.options)
         self._live = Live(aws, self._functions, self._parameters, self._waiting, canary)
         self.kinds = KINDS
         self.records = ParameterRecords(self._parameters)
@@ -120,8 +121,9 @@ class LambdaWorld:
     def _function(self) -> list[Observed]:
         look = self._functions.look()
         if look is None:
-            return []
-        return [*self._functions.observed(look), *self._live.observe(look, self._account)]
+            return list(self._entrance.observe((), self.records.listing()))
+        found = [*self._functions.observed(look), *self._live.observe(look, self._account)]
+        return [*found, *self._entrance.observe(found, ())]
 
     def _images(self) -> list[Observed]:
         """The repository, and the images of releases that it still has."""
@@ -181,6 +183,8 @@ class LambdaWorld:
                 return self._alarms.put(resource)
             case kind if kind in _LED:
                 return self._live.apply(resource, step.observed, self._account)
+            case kind if kind in DOORS:
+                return self._entrance.apply(resource)
             case kind:
                 raise _unknown(kind)
 
@@ -205,6 +209,8 @@ class LambdaWorld:
                 self._alarms.remove(name)
             case _ if kind in _LED:
                 self._live.remove(kind, name)
+            case _ if kind in DOORS:
+                self._entrance.remove(kind, name)
             case _:
                 raise _unknown(kind)
 
@@ -244,15 +250,23 @@ class LambdaWorld:
                 url = address(self._functions.name, found.fields["number"], path)
                 return Endpoint(url=url, auth=auth, via=Via.INVOKE)
             case Phase.SWITCH:
-                opened, function = observed.get(Key(URL, LIVE)), observed.get(Key(FUNCTION, self._functions.name))
-                if opened is None or function is None:
-                    return None
-                path, auth = _asked(function.fields["config"])
-                url = f"{opened.fields['url'].rstrip('/')}{path}"
-                command = signer(url, self._aws.region) if auth is Auth.IAM else ()
-                return Endpoint(url=url, command=command, auth=auth, settles=SETTLES)
+                return self._opened(observed)
             case Phase.PREPARE | Phase.RETIRE:
                 return None
+
+    def _opened(self, observed: Mapping[Key, Observed]) -> Endpoint | None:
+        """Where clients reach the alias."""
+        function = observed.get(Key(FUNCTION, self._functions.name))
+        if function is None:
+            return None
+        config = function.fields["config"]
+        path, auth = _asked(config)
+        found = self._entrance.address(observed, path, _public_url(config))
+        if found is None:
+            return None
+        url, service = found
+        command = signer(url, self._aws.region, service) if auth is Auth.IAM else ()
+        return Endpoint(url=url, command=command, auth=auth, settles=SETTLES)
 
     def inside(self, endpoint: Endpoint) -> AbstractContextManager[Endpoint] | None:
         """The version that the endpoint names, or what the alias leads to, by direct invocation."""
@@ -279,7 +293,7 @@ class LambdaWorld:
             return Status(State.STOPPED, detail=("nothing serves clients",))
         observed = {one.key: one for one in self._function()}
         endpoint = self.endpoint(Phase.SWITCH, observed)
-        detail = () if endpoint is not None else ("the function has no URL",)
+        detail = () if endpoint is not None else ("nothing leads clients to the function",)
         return Status(
             _state(version) if endpoint is not None else State.CRASHED,
             endpoint=endpoint,
@@ -306,6 +320,12 @@ def _asked(config: Value) -> tuple[str, Auth]:
     serve = (config or {}).get("serve") or {}
     auth = serve.get("auth")
     return str(serve.get("path", "/mcp")), Auth.NONE if auth is None else Auth(auth["mode"])
+
+
+def _public_url(config: Value) -> str | None:
+    """The address that clients of a server with this config use, where it is said."""
+    found = ((config or {}).get("serve") or {}).get("public_url")
+    return None if found is None else str(found)
 
 
 def _state(version: Mapping[str, object]) -> State:

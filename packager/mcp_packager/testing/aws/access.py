@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import re
 import secrets
@@ -126,6 +127,16 @@ def let_through(function: Function, url: Url, account: str | None) -> bool:
     return all(
         any(_allows(one, action, url, account) for one in function.policies.get(url.qualifier, {}).values())
         for action in (URL_ACTION, INVOKE_ACTION)
+    )
+
+
+def may_invoke(function: Function, qualifier: str, service: str, source: str) -> bool:
+    """Whether a service may invoke an alias or a version for something of its own, which ``source`` names by ARN."""
+    return any(
+        one["Action"] in {INVOKE_ACTION, "lambda:*"}
+        and one["Principal"] == {"Service": service}
+        and fnmatch.fnmatchcase(source, one.get("Condition", {}).get("ArnLike", {}).get("AWS:SourceArn", "*"))
+        for one in function.policies.get(qualifier, {}).values()
     )
 
 

@@ -46,6 +46,7 @@ class Account:
         called: Versions that were invoked by their number and did not fail, as ``function:number``.
         moves: Every change of an alias.
         address: Where the account's services are.
+        broken_snapshots: Why versions that start from a snapshot fail; empty where they do not.
         registry: Where images are, by the name of its host: ECR, or a registry that stands for it.
     """
 
@@ -61,6 +62,7 @@ class Account:
     called: set[str] = field(default_factory=set)
     moves: list[Move] = field(default_factory=list)
     address: str = ""
+    broken_snapshots: str = ""
     registry: str = ECR
 
     def function(self, asked: Asked) -> Function:

@@ -45,6 +45,9 @@ def update(account: Account, asked: Asked) -> Answer:
     number = asked.get("FunctionVersion") or alias.number
     weights = _weights(asked) if "RoutingConfig" in asked else alias.weights
     _check(function, number, weights)
+    if number != alias.number and alias.name in function.provisioned:
+        # Lambda developer guide, "Configuring provisioned concurrency": it is allocated anew for the other version.
+        function.provisioned[alias.name]["settling"] = account.slow
     alias.number, alias.weights, alias.revision = number, weights, revision()
     alias.description = asked.get("Description", alias.description)
     _moved(account, function, alias)

@@ -42,6 +42,9 @@ def provision(account: Account, asked: Asked) -> Answer:
     version, wanted = function.version(qualifier), asked["ProvisionedConcurrentExecutions"]
     if LATEST in {qualifier, version.number}:
         raise invalid("Provisioned Concurrency Configs cannot be applied to unpublished function versions.")
+    if qualifier in function.aliases and function.aliases[qualifier].weights:
+        # AWS's own words, as told in hashicorp/terraform#24957.
+        raise invalid("Alias with weights can not be used with Provisioned Concurrency")
     if version.settings["SnapStart"]["ApplyOn"] != "None":
         raise invalid("Provisioned concurrency is not supported with SnapStart.")
     if function.reserved is not None and wanted > function.reserved:

@@ -9,16 +9,20 @@ import re
 import threading
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
 from mcp_packager.testing.aws import others, signatures, wire
+from mcp_packager.testing.aws.access import may_invoke
 from mcp_packager.testing.aws.account import ACCOUNT, ECR, PRESIGNED, REGION, Account, named
 from mcp_packager.testing.aws.environments import Environments
 from mcp_packager.testing.aws.faults import Faults
+from mcp_packager.testing.aws.fronts import Fronts, by_api, by_balancer
+from mcp_packager.testing.aws.gateway import Gateway
 from mcp_packager.testing.aws.lambda_ import OPERATIONS
 from mcp_packager.testing.aws.others import Response
 from mcp_packager.testing.aws.processes import started
@@ -32,6 +36,7 @@ _TAIL = 4096
 """Bytes of the log that an invocation answers (Lambda API reference, Invoke, ``LogType``)."""
 _SCOPE = re.compile(r"Credential=[^/]+/\d{8}/[a-z0-9-]*/([a-z0-9-]+)/aws4_request")
 _THROTTLED = ("ThrottlingException", "Rate exceeded")
+_BALANCING = "elasticloadbalancing.amazonaws.com"
 _TOO_MANY = RefusedError(429, "TooManyRequestsException", "Rate Exceeded.")
 
 
@@ -50,6 +55,20 @@ class Cloud:
     faults: Faults
     environments: Environments
     lock: threading.RLock
+    fronts: Fronts = field(default_factory=Fronts)
+
+    @cached_property
+    def gateway(self) -> Gateway:
+        """What there is of API Gateway."""
+
+        def opened(api: str) -> str:
+            return self.fronts.open(api, lambda asked: by_api(self.gateway.apis[api], self.led, asked))
+
+        return Gateway(opened, self.fronts.close)
+
+    def balancer(self, listener: str) -> str:
+        """Serve what a listener of a load balancer leads to; its address, without a slash at the end."""
+        return self.fronts.open(listener, partial(by_balancer, listener, self.led))
 
     @property
     def environ(self) -> dict[str, str]:
@@ -78,6 +97,7 @@ class Cloud:
     def left(self) -> list[str]:
         """Everything that is there."""
         from moto.cloudwatch.models import cloudwatch_backends
+        from moto.elbv2.models import elbv2_backends
         from moto.iam.models import iam_backends
         from moto.logs.models import logs_backends
         from moto.ssm.models import ssm_backends
@@ -87,6 +107,8 @@ class Cloud:
             "role": {role.name: role for role in iam_backends[ACCOUNT]["aws"].roles.values()},
             "log group": logs_backends[ACCOUNT][REGION].groups,
             "alarm": cloudwatch_backends[ACCOUNT][REGION].alarms,
+            "HTTP API": {one.said["name"]: one for one in self.gateway.apis.values()},
+            "target group": {one.name: one for one in elbv2_backends[ACCOUNT][REGION].target_groups.values()},
             "parameter": dict(ssm_backends[ACCOUNT][REGION]._parameters.items()),  # noqa: SLF001 - moto lists them by request alone
         }
         return [f"{kind} {name}" for kind, there in kinds.items() for name in sorted(there)]
@@ -131,10 +153,38 @@ class Cloud:
             return self.environments.stream(function, version, event)[0]
         return self.environments.invoke(function, version, event)[0]
 
+    def led(self, arn: str, service: str, source: str, event: Mapping[str, Any]) -> Invoked | None:
+        """What another service of AWS gets of a function that it invokes; ``None``: it may not, or cannot."""
+        name, _, qualifier = arn.rpartition(":function:")[2].partition(":")
+        with self.lock:
+            try:
+                function = self.account.function({"FunctionName": name})
+                version = _chosen(function, qualifier)
+                _ready(function, version)
+            except RefusedError:
+                return None
+            if not may_invoke(function, qualifier, service, source):
+                return None
+        return self.environments.invoke(function, version, event)[0]
+
+    def _leadable(self, body: bytes) -> None:
+        """Hold that a load balancer may invoke what it is to lead to (its answer: ansible/ansible#52253)."""
+        asked = {name: value for name, (value, *_) in parse_qs(body.decode()).items()}
+        group, target = asked["TargetGroupArn"], asked["Targets.member.1.Id"]
+        name, _, qualifier = target.rpartition(":function:")[2].partition(":")
+        function = self.account.functions.get(name)
+        if function is None or not may_invoke(function, qualifier, _BALANCING, group):
+            said = (
+                f"elasticloadbalancing principal does not have permission to invoke {target} from target group {group}"
+            )
+            raise RefusedError(403, "AccessDenied", said)
+
     def operation(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> tuple[str, str, Any]:
         """Which service is asked for what; the last is for Lambda's own use."""
         found = _SCOPE.search(headers.get("authorization", ""))
         service = found[1] if found else "sts"
+        if service == "apigateway":
+            return service, self.gateway.operation(method, path), None
         if service == "lambda":
             try:
                 route, asked = wire.read(method, path, headers, body)
@@ -161,8 +211,13 @@ class Cloud:
                 answer = _refusal(service, RefusedError(400 if service == "ssm" else 429, *_THROTTLED))
             elif service == "lambda":
                 answer = self._lambda(operation, detail)
+            elif service == "apigateway":
+                with self.lock:
+                    answer = self.gateway.answer(method, path, body)
             else:
                 others.check(service, operation, body)
+                if operation == "RegisterTargets":
+                    self._leadable(body)
                 answer = others.forwarded(service, method, path, headers, body)
                 if service == "ecr":
                     answer = others.at(self.account.registry, answer)
@@ -218,7 +273,7 @@ def _ready(function: Function, version: Version) -> None:
 
 def _refusal(service: str, error: RefusedError) -> Response:
     headers = {"x-amzn-errortype": error.code, "content-type": "application/json"}
-    if service in {"iam", "sts"}:
+    if service in {"iam", "sts", "elasticloadbalancing"}:
         text = (
             f"<ErrorResponse><Error><Type>Sender</Type><Code>{error.code}</Code><Message>{error.message}</Message>"
             f"</Error><RequestId>{uuid.uuid4()}</RequestId></ErrorResponse>"
@@ -249,7 +304,7 @@ class _Front(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(text)
 
-    do_GET = do_POST = do_DELETE = do_PUT = do_HEAD = _answer  # noqa: N815 - the standard library's names
+    do_GET = do_POST = do_DELETE = do_PUT = do_HEAD = do_PATCH = _answer  # noqa: N815 - the standard library's names
 
     def handle_expect_100(self) -> bool:
         self.send_response_only(100)
@@ -309,4 +364,5 @@ def running(
             server.server_close()
             thread.join(10)
             urls.close_all()
+            cloud.fronts.close_all()
             environments.close()

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mcp_packager.testing.aws import settings
-from mcp_packager.testing.aws.account import ACCOUNT, ARN, PRESIGNED, Account, Answer, Asked, named, page
+from mcp_packager.testing.aws import others, settings
+from mcp_packager.testing.aws.account import ACCOUNT, ARN, PRESIGNED, REGION, Account, Answer, Asked, named, page
 from mcp_packager.testing.aws.refusals import RefusedError, conflict, invalid, missing, outdated
 from mcp_packager.testing.aws.running import unpacked
 from mcp_packager.testing.aws.state import LATEST, Code, Function, Version, now, revision
@@ -20,6 +20,8 @@ from mcp_packager.testing.aws.state import LATEST, Code, Function, Version, now,
 MOST_SENT = 70_167_211
 """Bytes of a request with code in it: 50 MB in base64, and some."""
 MOST_UNZIPPED = 262_144_000
+_SNAPSHOT = 3
+_INTERFACES = ("CreateNetworkInterface", "DescribeNetworkInterfaces", "DeleteNetworkInterface")
 
 
 def create(account: Account, asked: Asked) -> Answer:
@@ -29,8 +31,10 @@ def create(account: Account, asked: Asked) -> Answer:
         raise conflict(f"Function already exist: {name}")
     made = settings.created(asked)
     _assumable(account, made["Role"])
+    _able(made)
     code = _code(account, asked["Code"], made["PackageType"])
-    function = Function(name, ARN + name, Version(LATEST, code, made, account.slow), tags=dict(asked.get("Tags") or {}))
+    latest = Version(LATEST, code, made, _settling(account, made))
+    function = Function(name, ARN + name, latest, tags=dict(asked.get("Tags") or {}))
     account.functions[name] = function
     if asked.get("Publish"):
         return _published(account, function)
@@ -93,6 +97,7 @@ def update_configuration(account: Account, asked: Asked) -> Answer:
     function.settled()
     made = settings.changed(function.latest.settings, asked, function.name)
     _assumable(account, made["Role"])
+    _able(made)
     function.latest = _anew(account, function.latest.code, made)
     return function.configuration(function.latest)
 
@@ -153,15 +158,46 @@ def _published(account: Account, function: Function, description: str = "") -> A
     if last is None or not last.same(latest):
         # The same guide: numbers are never used again, not even of a function that was deleted and made anew.
         account.numbers[function.name] += 1
-        last = latest.published(str(account.numbers[function.name]), account.slow)
+        last = latest.published(str(account.numbers[function.name]), _settling(account, latest.settings))
+        if latest.settings["SnapStart"]["ApplyOn"] == "PublishedVersions":
+            # Lambda developer guide, "Activating and managing Lambda SnapStart": a version is Pending while its
+            # snapshot is made, which is longer than any other, and Failed where its code does not start.
+            last.settling += _SNAPSHOT if account.slow else 0
+            last.failure = account.broken_snapshots
         if description:
             last.settings["Description"] = description
         function.versions[last.number] = last
     return function.configuration(last)
 
 
+def _settling(account: Account, made: Mapping[str, Any]) -> int:
+    """Looks that find it unready: more in a network (Lambda developer guide, "Lambda function states")."""
+    return account.slow * 2 if made["VpcConfig"]["SubnetIds"] else account.slow
+
+
+def _able(made: Mapping[str, Any]) -> None:
+    """Hold that the role may do what Lambda does in its name.
+
+    Lambda developer guide, "Giving Lambda functions access to resources in an Amazon VPC" and "Adding a dead-letter
+    queue": what the role has to be allowed; in Lambda's words.
+    """
+    needed: list[tuple[str, str]] = []
+    if made["VpcConfig"]["SubnetIds"]:
+        needed += [("ec2", one) for one in _INTERFACES]
+    match made["DeadLetterConfig"].get("TargetArn", "").split(":"):
+        case [_, _, "sqs", *_]:
+            needed.append(("sqs", "SendMessage"))
+        case [_, _, "sns", *_]:
+            needed.append(("sns", "Publish"))
+    for service, action in needed:
+        if not others.permitted(made["Role"], f"{service}:{action}"):
+            raise invalid(
+                f"The provided execution role does not have permissions to call {action} on {service.upper()}"
+            )
+
+
 def _anew(account: Account, code: Code, made: Mapping[str, Any]) -> Version:
-    return Version(LATEST, code, dict(made), account.slow, fresh=False, changed=now(), revision=revision())
+    return Version(LATEST, code, dict(made), _settling(account, made), fresh=False, changed=now(), revision=revision())
 
 
 def _unchanged(function: Function, asked: Asked) -> None:
@@ -216,7 +252,14 @@ def _object(asked: Asked) -> bytes:
     if not bucket or not key:
         raise invalid("Please provide a source for function code.")
     backend = s3_backends[ACCOUNT]["aws"]
-    found = backend.get_object(bucket, key) if bucket in backend.buckets else None
+    there = backend.buckets.get(bucket)
+    if there is not None and there.region_name != REGION:
+        # API reference, FunctionCode, ``S3Bucket``: in the same region as the function; in Lambda's words.
+        raise invalid(
+            "Error occurred while GetObject. S3 Error Code: PermanentRedirect. S3 Error Message: The bucket is in this "
+            f"region: {there.region_name}. Please use this region to retry the request"
+        )
+    found = None if there is None else backend.get_object(bucket, key)
     if found is None:
         raise invalid("Error occurred while GetObject. S3 Error Code: NoSuchKey. S3 Error Message: no such key")
     data: bytes = found.value

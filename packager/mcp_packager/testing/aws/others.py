@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -125,6 +126,17 @@ def trusted(role: str) -> bool:
     except ServiceException:
         return False
     return "lambda.amazonaws.com" in found.assume_role_policy_document
+
+
+def permitted(role: str, action: str) -> bool:
+    """Whether a role's own policies allow an action on anything; ``*`` in them stands for any letters."""
+    from moto.iam.models import iam_backends
+
+    found = iam_backends[ACCOUNT]["aws"].get_role_by_arn(role)
+    documents = [json.loads(one) if isinstance(one, str) else one for one in found.policies.values()]
+    statements = [one for document in documents for one in document["Statement"] if one["Effect"] == "Allow"]
+    named = [one["Action"] if isinstance(one["Action"], list) else [one["Action"]] for one in statements]
+    return any(fnmatch.fnmatchcase(action, each) for actions in named for each in actions)
 
 
 def write_line(group: str, stream: str, line: str) -> None:

@@ -42,6 +42,7 @@ class Version:
         settings: As CreateFunction takes them, defaults filled in.
         settling: How many looks find it still being made or changed.
         fresh: Whether it was never ready yet: then it cannot be invoked while it settles.
+        failure: Why it never gets ready; empty where it does.
     """
 
     number: str
@@ -51,6 +52,7 @@ class Version:
     fresh: bool = True
     changed: str = field(default_factory=now)
     revision: str = field(default_factory=revision)
+    failure: str = ""
 
     def looked(self) -> None:
         """Come closer to being ready."""
@@ -187,6 +189,8 @@ def _optimised(version: Version) -> str:
 
 def _state(version: Version) -> Mapping[str, str]:
     """Lambda developer guide, "Lambda function states": what was never ready is Pending, what was is InProgress."""
+    if not version.settling and version.failure:
+        return {"State": "Failed", "StateReason": version.failure, "StateReasonCode": "FunctionError"}
     if not version.settling:
         return {"State": "Active", "LastUpdateStatus": "Successful"}
     if version.fresh:

@@ -7,6 +7,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,7 +22,7 @@ _FORBIDDEN = (
     '{"Message":"Forbidden. For troubleshooting Function URL authorization issues, see: '
     'https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html"}'
 )
-_KNOWN_HOSTS = ("127.0.0.1", "localhost")
+KNOWN_HOSTS = ("127.0.0.1", "localhost")
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,8 @@ class _Answering(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
-        headers = self._folded()
-        own = headers.get("host", "").startswith(_KNOWN_HOSTS)
+        headers = folded(self.headers)
+        own = headers.get("host", "").startswith(KNOWN_HOSTS)
         caller = None
         if self.url.auth == "AWS_IAM":
             key = signatures.signer(self.command, self._address(), headers, body, "lambda")
@@ -91,7 +92,7 @@ class _Answering(BaseHTTPRequestHandler):
             return
         domain = f"{self.url.identity}.lambda-url.{REGION}.on.aws"
         # Who tests rebinding sends a host of its own, which a function URL would not let through to this function.
-        event = _event(self, {**headers, "host": domain} if own else headers, body, domain, caller)
+        event = event_of(self, {**headers, "host": domain} if own else headers, body, domain, caller)
         invoked = self.through[0](self.function, self.url, event)
         if invoked is None:
             self._reply(
@@ -115,13 +116,6 @@ class _Answering(BaseHTTPRequestHandler):
     def _address(self) -> str:
         port = urlsplit(self.url.address).port
         return f"http://{self.headers.get('host', f'127.0.0.1:{port}')}{self.path}"
-
-    def _folded(self) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for name, value in self.headers.items():
-            key = name.lower()
-            found[key] = f"{found[key]},{value}" if key in found else value
-        return found
 
     def _reply(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         self.send_response_only(status)
@@ -150,7 +144,16 @@ class _Answering(BaseHTTPRequestHandler):
         """Nobody reads it."""
 
 
-def _event(
+def folded(headers: Message) -> dict[str, str]:
+    """Headers as an event has them: each once, its name in lower case."""
+    found: dict[str, str] = {}
+    for name, value in headers.items():
+        key = name.lower()
+        found[key] = f"{found[key]},{value}" if key in found else value
+    return found
+
+
+def event_of(
     request: BaseHTTPRequestHandler, headers: Mapping[str, str], body: bytes, domain: str, caller: Caller | None
 ) -> dict[str, Any]:
     """The event (payload format 2.0; Lambda developer guide, "Invoking Lambda function URLs")."""
