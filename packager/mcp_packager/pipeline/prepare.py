@@ -82,8 +82,15 @@ def prepare(
     lock = with_bases(lock, manifest, aims, locked=locked, progress=progress)
     author = author_files(manifest)
 
-    ahead = (lambda: _ahead(manifest, lock, author, every), meanwhile)
-    contract = extract_contract(manifest, lock, host, author, progress=progress, meanwhile=ahead, head=head)
+    contract = extract_contract(
+        manifest,
+        lock,
+        host,
+        author,
+        progress=progress,
+        meanwhile=(*_ahead(manifest, lock, author, every), meanwhile),
+        head=head,
+    )
     return Prepared(manifest, lock, author, host, contract, wanted)
 
 
@@ -98,20 +105,25 @@ def refuse(manifest: Manifest, aims: Sequence[Aim]) -> None:
         raise UserError(problems)
 
 
-def _ahead(manifest: Manifest, lock: Lock, author: AuthorFiles, pairs: _Pairs) -> None:
+def _ahead(
+    manifest: Manifest, lock: Lock, author: AuthorFiles, pairs: _Pairs
+) -> tuple[Callable[[], object], Callable[[], object]]:
     """What bundles will ask for: the store remembers it, or this process; and whoever asks tells what is wrong.
 
     Nothing that takes long: who made a mistake in the code is not to wait for wheels.
     """
-    scan_secrets(author, manifest.tool.allow)
-    entries = tuple(app_entries(author))
-    for platform, interpreter in dict(pairs).items() if manifest.tool.bytecode else ():
-        if interpreter.minor == platform.python:
-            bytecode.of_author(entries, interpreter, Store())
-    for platform in dict(pairs):
-        if kept(lock, platform):
-            for wheel in fetch(lock, platform):
-                install.listed(wheel, Store())
+
+    def dependencies() -> None:
+        entries = tuple(app_entries(author))
+        for platform, interpreter in dict(pairs).items() if manifest.tool.bytecode else ():
+            if interpreter.minor == platform.python:
+                bytecode.of_author(entries, interpreter, Store())
+        for platform in dict(pairs):
+            if kept(lock, platform):
+                for wheel in fetch(lock, platform):
+                    install.listed(wheel, Store())
+
+    return dependencies, lambda: scan_secrets(author, manifest.tool.allow)
 
 
 def _refused(manifest: Manifest, aim: Aim) -> tuple[Problem, ...]:
@@ -164,7 +176,7 @@ def extract_contract(
     author: AuthorFiles,
     *,
     progress: Progress,
-    meanwhile: Sequence[Callable[[], None]] = (),
+    meanwhile: Sequence[Callable[[], object]] = (),
     head: HeadStart | None = None,
 ) -> Contract:
     """What a client will be shown, from the author's code in a child process; remembered by all that it depends on.
@@ -187,21 +199,21 @@ def extract_contract(
     known = store.record(RECORDS, key)
     if isinstance(known, dict):
         return Contract.from_document(json.loads(known["text"]))
-    library = environment(lock, platform, interpreter=interpreter, progress=progress, store=store)
-    request = ExtractRequest(
-        python=interpreter.path,
-        lib=library,
-        app=Path("app"),
-        tool=subject.tool,
-        env=subject.env,
-        secrets=subject.secrets,
-        limit=EXTRACT_SECONDS,
-        shown=import_root(manifest.project),
-    )
-    with progress.stage("contract"), ThreadPoolExecutor() as beside:
+    with ThreadPoolExecutor() as beside:
         for each in meanwhile:
             beside.submit(each)
-        contract = _placed(manifest, lambda: begun.contract(key, request) or _extracted(request, entries, store))
+        request = ExtractRequest(
+            python=interpreter.path,
+            lib=environment(lock, platform, interpreter=interpreter, progress=progress, store=store),
+            app=Path("app"),
+            tool=subject.tool,
+            env=subject.env,
+            secrets=subject.secrets,
+            limit=EXTRACT_SECONDS,
+            shown=import_root(manifest.project),
+        )
+        with progress.stage("contract"):
+            contract = _placed(manifest, lambda: begun.contract(key, request) or _extracted(request, entries, store))
     # As text: the answers inside are ready for the wire, to the order of their keys.
     store.remember(RECORDS, key, {"text": json.dumps(contract.document, ensure_ascii=False)})
     if key != begun.key:
