@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.lambdas import EVENT, MINOR, Made, made, mine, missing, only_imports, surroundings, wrapped
+from benchmarks.lambdas import EVENT, MINOR, Made, made, mine, missing, only_imports, served, surroundings, wrapped
 from benchmarks.measure import Pair, Spread, Timer, environment, paired, process
 from benchmarks.place import PROGRAMS, Place
 from benchmarks.report import Figure, milliseconds
 from tests import real_parts
-from tests.lambda_.emulator import Emulated, emulated
+from tests.lambda_.emulator import Emulated, emulated, started
 
 _PER_WINDOW: Final = 50
 """Warm calls of ours in one measurement; the wrapper, which starts a process for each, gets three."""
@@ -48,6 +48,8 @@ def _starts(place: Place, example: Made, runs: int) -> Iterator[Figure]:
     yield _ratio("cold start in the emulator, first call / a handler that only imports mcp.server", pair, 1.15)
     pair = paired(ours, _cold(place, wrapped(place)), max(2, runs // 2))
     yield _ratio("cold start in the emulator, first call / the AWS stdio wrapper", pair, None)
+    pair = paired(ours, _cold_web(place, served(place, example)), max(2, runs // 2))
+    yield _ratio("cold start in the emulator, first call / uvicorn behind a stand-in for the web adapter", pair, None)
 
 
 def _cold(place: Place, task: Path) -> Timer:
@@ -56,6 +58,20 @@ def _cold(place: Place, task: Path) -> Timer:
             started = time.perf_counter()
             _answered(function)
             return time.perf_counter() - started
+
+    return once
+
+
+def _cold_web(place: Place, task: Path) -> Timer:
+    """The same of a web server behind what stands for the web adapter (see benchmarks/adapter.py)."""
+
+    def once() -> float:
+        program = [str(real_parts.python(MINOR)), "-S", "-B", str(task / "adapter.py")]
+        log, env = place.fresh() / "log", {"PATH": "/usr/bin:/bin", "LAMBDA_TASK_ROOT": str(task)}
+        with started(real_parts.lambda_emulator(), program, task, log, env) as function:
+            began = time.perf_counter()
+            _answered(function)
+            return time.perf_counter() - began
 
     return once
 

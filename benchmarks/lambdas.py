@@ -87,6 +87,27 @@ def count(text: str) -> int:
 server.run()
 '''
 
+_SERVED: Final = '''\
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent / "lib"))
+import uvicorn
+from mcp.server import MCPServer
+
+server = MCPServer("count")
+
+
+@server.tool()
+def count(text: str) -> int:
+    """Count the words in a text."""
+    return len(text.split())
+
+
+app = server.streamable_http_app(stateless_http=True, json_response=True, host="0.0.0.0")
+uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")
+'''
+
 
 def missing() -> str | None:
     """Why the figures cannot be taken here."""
@@ -238,6 +259,12 @@ def wrapped(place: Place) -> Path:
         subprocess.run([python, "-m", "compileall", "-q", folder / "lib"], check=False, stdout=subprocess.DEVNULL)
         _function(folder, {"mcp_handler.py": _WRAPPED, "server.py": _SERVER})
     return folder
+
+
+def served(place: Place, of: Made) -> Path:
+    """The same tool as a web server of the SDK, with the same library, behind what stands for the web adapter."""
+    adapter = (ROOT / "benchmarks" / "adapter.py").read_text()
+    return _function(mine(place, of), {"adapter.py": adapter, "server.py": _SERVED})
 
 
 def _function(folder: Path, files: Mapping[str, str]) -> Path:
