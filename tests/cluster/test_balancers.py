@@ -199,6 +199,41 @@ def test_the_load_is_shared_by_weight(cluster: Cluster, ingresses: Ingresses) ->
     ingresses.until(lambda: shares() == {"two"}, "the old weights are used")
 
 
+def test_a_binding_stands_for_each_target_group_and_goes_with_it(cluster: Cluster, ingresses: Ingresses) -> None:
+    def bound() -> set[str]:
+        found = cluster.get("targetgroupbindings", "-n", NAMESPACE)["items"]
+        return {each["spec"]["serviceRef"]["name"] for each in found}
+
+    asked = ingress(NAMESPACE, "bound", "bound.example.test", {"/one": "one", "/two": "two"}, IP)
+    serve(cluster, ingresses, asked, (ONE, 2), (TWO, 1))
+    ingresses.until(lambda: bound() == {"one", "two"}, "a target group has no binding")
+    del asked["spec"]["rules"][0]["http"]["paths"][1]
+    cluster.apply(asked)
+    ingresses.until(lambda: bound() == {"one"}, "a binding is left")
+
+
+def test_a_second_ingress_gets_its_weight_of_a_plain_one(cluster: Cluster, ingresses: Ingresses) -> None:
+    """As ingress-nginx does: nothing where the Pods are missing, and all else as the first Ingress says."""
+    host = "second.example.test"
+    nginx = "nginx.ingress.kubernetes.io/"
+
+    def second(service: str, weight: int) -> None:
+        annotations = {f"{nginx}canary": "true", f"{nginx}canary-weight": str(weight)}
+        cluster.apply(ingress(NAMESPACE, "second", host, {"/": service}, annotations, "nginx"))
+
+    def shares() -> set[str]:
+        return {ask(ingresses, host, "/")[1]["pod"][:3] for _ in range(40)}
+
+    cluster.apply(*deployment(cluster, NAMESPACE, "nobody", 0))
+    second("nobody", 100)
+    serve(cluster, ingresses, ingress(NAMESPACE, "first", host, {"/": "one"}, {}, "nginx"), (ONE, 2))
+    assert shares() == {"one"}
+    second("two", 50)
+    ingresses.until(lambda: shares() == {"one", "two"}, "the second gets nothing")
+    second("two", 0)
+    ingresses.until(lambda: shares() == {"one"}, "the second gets something")
+
+
 def test_what_belongs_to_the_load_balancer_must_be_said_once(cluster: Cluster, ingresses: Ingresses) -> None:
     """Two Ingresses of a group that differ in it: nothing of the group is changed any more, its targets go on."""
 

@@ -15,6 +15,8 @@ from mcp_targets._kube.objects import Objects
 from mcp_targets._kube.reasons import Why, is_ready, of_events, of_pod, of_workload, rolled_out, set_up
 
 _LOOK: Final = 0.25
+_NEAR: Final = 0.1
+"""Seconds between two looks at the one Pod that all else waits for."""
 _SLACK: Final = 60.0
 """Seconds beside its probes' patience that a Pod has: a node is found or made, the image is pulled."""
 _BREATH: Final = 5.0
@@ -69,7 +71,7 @@ class Rollout:
                 give_up, runs = time.monotonic() + patience(spec, running=True), True
             if time.monotonic() > give_up:
                 raise self._late("the candidate", [pod], why)
-            self._pause("the candidate")
+            self._pause("the candidate", _NEAR)
             pod = self._objects.read(PODS, name)
 
     def deployment(self, name: str) -> Any:
