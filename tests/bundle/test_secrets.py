@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mcp_packager.bundle import author_files, scan_secrets
-from mcp_packager.errors import Problem
+from mcp_packager.errors import Problem, WorldError
 from mcp_packager.store import Store
 from tests.lock.projects import Project
 
@@ -126,7 +126,9 @@ def test_an_answer_is_remembered_by_content_and_holds_no_value(
     files = [path for path in store.root.rglob("*") if path.is_file()]
     assert files
     assert not [path for path in files if AWS.encode() in path.read_bytes()]
-    monkeypatch.setattr("mcp_packager.bundle.scanner.scanned", lambda path: pytest.fail(f"scanned {path} again"))
+    monkeypatch.setattr(
+        "mcp_packager.bundle.secrets._scanned", lambda files: [pytest.fail(f"scanned {file} again") for file in files]
+    )
     assert _problems(project, store) == first
 
 
@@ -148,3 +150,15 @@ def test_a_secret_outside_the_import_root_is_not_packed_and_not_refused(project:
     project.write(".env", f"KEY={AWS}\n")
     assert _problems(project, store) == ()
     assert [file.shown for file in author_files(project.manifest).files] == [str(Path("src/shouting/__init__.py"))]
+
+
+def test_a_scanner_that_fails_is_told_without_what_it_read(
+    project: Project, store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    project.write("settings.py", "KEY = 'hunter2'\n")
+    broken = tmp_path / "scanner.py"
+    broken.write_text("import sys\nsys.exit(open(sys.stdin.read().split('\"')[1]).read())\n")
+    monkeypatch.setattr("mcp_packager.bundle.scanner.__file__", str(broken))
+    with pytest.raises(WorldError, match="looking for secrets ended with exit code 1") as failed:
+        _problems(project, store)
+    assert "hunter2" not in str(failed.value)

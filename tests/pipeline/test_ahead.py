@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -22,10 +23,11 @@ def _prepared(folder: Path) -> tuple[Project, Prepared]:
 def test_the_scan_is_remembered_before_a_bundle_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened, prepared = _prepared(project(tmp_path / "tool", code=f"{CODE}# {tmp_path}\n"))
 
-    def again(_: object) -> None:
-        raise AssertionError("it was scanned a second time")
+    def again(files: Sequence[Path]) -> list[list[tuple[int, str]]]:
+        assert not files, "it was scanned a second time"
+        return []
 
-    monkeypatch.setattr("mcp_packager.bundle.scanner.scanned", again)
+    monkeypatch.setattr("mcp_packager.bundle.secrets._scanned", again)
     assert bundles(prepared, opened.aims[0], progress=Silent())
 
 

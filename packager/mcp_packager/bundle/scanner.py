@@ -1,22 +1,23 @@
-"""detect-secrets, without the HTTP client that it would ask the owners of secrets with.
+"""What a process of its own runs to look for secrets: detect-secrets, without what it loads and never uses here.
 
-Nobody is asked here, and loading that client takes longer than everything else of the scanner.
+That is the HTTP client that it would ask the owners of secrets with, and side-by-side work on many files. This module
+stands alone: it is handed to an interpreter as text.
 """
 
 from __future__ import annotations
 
 import builtins
-import contextlib
+import gc
+import json
+import os
 import sys
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
-from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
 _PACKAGE: Final = "detect_secrets"
-_LEFT_OUT: Final = "requests"
+_LEFT_OUT: Final = frozenset({"multiprocessing", "requests"})
 _NOT_SECRETS: Final = frozenset({"IPPublicDetector"})
 _FILTERS: Final = (
     "detect_secrets.filters.heuristic.is_indirect_reference",
@@ -31,36 +32,29 @@ _FILTERS: Final = (
 )
 """detect-secrets' defaults without its inline allow-list: an exception is a manifest entry with a reason."""
 
-_alone = threading.Lock()
-"""detect-secrets keeps its settings in the process."""
+
+def scanned(paths: Sequence[str]) -> list[list[tuple[int, str]]]:
+    """Line and kind of what looks like a secret, for each of these files of text."""
+    from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
+    from detect_secrets.core.scan import scan_file
+    from detect_secrets.settings import transient_settings
+
+    found: Mapping[str, type] = get_mapping_from_secret_type_to_class()
+    plugins = sorted(plugin.__name__ for plugin in found.values())
+    settings = {
+        "plugins_used": [{"name": name} for name in plugins if name not in _NOT_SECRETS],
+        "filters_used": [{"path": name} for name in _FILTERS],
+    }
+    with transient_settings(settings):
+        return [[(secret.line_number, secret.type) for secret in scan_file(path)] for path in paths]
 
 
-def scanned(path: Path) -> list[tuple[int, str]]:
-    """Line and kind of what looks like a secret in a file of text."""
-    with _alone, _light():
-        from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
-        from detect_secrets.core.scan import scan_file
-        from detect_secrets.settings import transient_settings
-
-        found: Mapping[str, type] = get_mapping_from_secret_type_to_class()
-        plugins = sorted(plugin.__name__ for plugin in found.values())
-        settings = {
-            "plugins_used": [{"name": name} for name in plugins if name not in _NOT_SECRETS],
-            "filters_used": [{"path": name} for name in _FILTERS],
-        }
-        with transient_settings(settings):
-            return [(secret.line_number, secret.type) for secret in scan_file(str(path))]
-
-
-@contextlib.contextmanager
-def _light() -> Iterator[None]:
-    """What the scanner's modules import of the client is an empty name meanwhile, to them alone."""
-    finder = _Finder()
-    sys.meta_path.insert(0, finder)
-    try:
-        yield
-    finally:
-        sys.meta_path.remove(finder)
+def main() -> None:
+    """Scan the files that standard input names, a JSON array; the answer is one of ``[[line, kind], …]``."""
+    gc.disable()
+    sys.meta_path.insert(0, _Finder())
+    print(json.dumps(scanned(json.loads(sys.stdin.read()))), flush=True)  # noqa: T201 - the answer
+    os._exit(0)  # taking down what was imported is for nobody
 
 
 class _Finder:
@@ -88,11 +82,15 @@ class _Loader(SourceFileLoader):
 
 
 class _Nothing:
-    """What stands for the client: every name of it is a class that nothing is an instance of."""
+    """What stands for what is left out: every name of it is a class that nothing is an instance of."""
 
     def __getattr__(self, name: str) -> type:
         return type(name, (), {})
 
 
 def _import(name: str, *others: Any, **more: Any) -> Any:
-    return _Nothing() if name.partition(".")[0] == _LEFT_OUT else builtins.__import__(name, *others, **more)
+    return _Nothing() if name.partition(".")[0] in _LEFT_OUT else builtins.__import__(name, *others, **more)
+
+
+if __name__ == "__main__":
+    main()
