@@ -166,26 +166,12 @@ def place(folder: Path, keep: int) -> Iterator[Place]:
 
 @pytest.fixture
 def told(capsys: pytest.CaptureFixture[str]) -> Told:
-    """Print a line past pytest's capture."""
-
-    def tell(line: str) -> None:
-        with capsys.disabled():
-            print(f"\n{line}", end="")
-
-    return tell
+    return matrix.telling(capsys)
 
 
-_STORIES: Final = {
-    "a first deploy, a destroy": (matrix.first_deploy_and_destroy, 0),
-    "a redeploy": (matrix.redeploy, 0),
-    "a rollback": (matrix.rollback, 1),
-    "a redeploy, destroyed": (matrix.redeploy_then_destroy, 1),
-}
-
-
-@pytest.mark.parametrize("story", sampling.sampled(sorted(_STORIES), 2, of="docker crash"))
+@pytest.mark.parametrize("story", sampling.sampled(sorted(matrix.STORIES), 2, of="docker crash"))
 def test_killed(tmp_path: Path, told: Told, story: str) -> None:
-    tell, keep = _STORIES[story]
+    tell, keep = matrix.STORIES[story]
     with place(tmp_path, keep) as here:
         tell(here, told)
 

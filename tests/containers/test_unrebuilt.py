@@ -64,6 +64,9 @@ def test_what_was_pushed_is_deployed_by_its_digest(pack: Pack, mirror: str) -> N
     assert greeting(deployed["endpoint"]["url"]) == "hello, you! This is 1.0.0."
     assert pack.deploy("--artifact", done.reference)["changed"] is False
     assert pack.run("drift").code == 0
+    refused = Pack(pack.project, "local", pack.environ).run("plan", "--artifact", done.reference, expect=(1,))
+    assert "runs no images" in refused.told
+    assert "--target docker" in refused.told
 
 
 def test_rolls_back_to_an_image_out_of_a_registry(pack: Pack, mirror: str) -> None:

@@ -65,13 +65,7 @@ def place(folder: Path, keep: int) -> Iterator[Place]:
 
 @pytest.fixture
 def told(capsys: pytest.CaptureFixture[str]) -> Told:
-    """Print a line past pytest's capture."""
-
-    def tell(line: str) -> None:
-        with capsys.disabled():
-            print(f"\n{line}", end="")
-
-    return tell
+    return matrix.telling(capsys)
 
 
 def test_a_first_deploy_and_a_destroy(tmp_path: Path, told: Told) -> None:

@@ -223,6 +223,16 @@ Told = Callable[[str], None]
 """Prints a line past pytest's capture."""
 
 
+def telling(capsys: pytest.CaptureFixture[str]) -> Told:
+    """What a test's stories tell with."""
+
+    def tell(line: str) -> None:
+        with capsys.disabled():
+            print(f"\n{line}", end="")
+
+    return tell
+
+
 def first_deploy_and_destroy(here: Place, told: Told) -> None:
     """Both killed by turns."""
     here.write("1.0.0")
@@ -310,3 +320,12 @@ def redeploy_then_destroy(here: Place, told: Told) -> None:
         here.commands.run("destroy")
         here.nothing_left()
     told(here.counts.told("redeploy, then destroy", len(undisturbed["writes"])))
+
+
+STORIES: Final[Mapping[str, tuple[Callable[[Place, Told], None], int]]] = {
+    "a first deploy, a destroy": (first_deploy_and_destroy, 0),
+    "a redeploy": (redeploy, 0),
+    "a rollback": (rollback, 1),
+    "a redeploy, destroyed": (redeploy_then_destroy, 1),
+}
+"""All of it, each with how many earlier releases its place keeps."""
