@@ -6,6 +6,7 @@ leads to no version that nobody had called before, and a destroy leaves nothing.
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,13 +16,13 @@ from typing import Any
 
 import pytest
 
-from mcp_packager.target import Holder, Identity
+from mcp_packager.target import Holder, Identity, Release
 from mcp_packager.testing import Pack, Project, greeting
 from mcp_packager.testing.aws.faults import SORTS, Moment, Sort
 from mcp_targets._aws.session import Aws, Wanted
 from mcp_targets.aws_lambda.parameters import Parameters
 from mcp_targets.aws_lambda.place import function_name
-from mcp_targets.aws_lambda.records import ParameterLock
+from mcp_targets.aws_lambda.records import ParameterLock, ParameterRecords
 from tests import sampling
 from tests.lambda_.fake import ACCOUNT, REGION, Cloud, running
 from tests.lambda_.test_suite import OPTIONS
@@ -42,6 +43,7 @@ _CASES = [(story, sort) for story in ("first", "update", "canary", "rollback", "
 _CHOSEN = sampling.sampled(_CASES, 1, of="faults of AWS")
 _MOMENTS = 4 if sampling.whole() else 1
 _KILLED = -9
+_RELEASE = Path(__file__).parents[1] / "compat" / "release.1.json"
 
 
 @dataclass
@@ -75,9 +77,7 @@ class Place:
 
     def picture(self) -> Counter[str]:
         """What is there, without the numbers and names that differ between two runs which end alike."""
-        # What a killed writer left of a release's parts goes with that release, at the latest by a destroy.
-        left = (one for one in self.cloud.left() if "/parts/" not in one)
-        there = Counter(re.sub(r"\b[0-9a-f]{8,}\b|\b\d+\b", "N", one) for one in left)
+        there = Counter(re.sub(r"\b[0-9a-f]{8,}\b|\b\d+\b", "N", one) for one in self.cloud.left())
         # A deployer killed while it let go leaves the number below too. Nothing is due then, so the next run writes
         # nothing; whoever locks next removes it.
         for lock in [name for name in there if "/lock/" in name]:
@@ -115,10 +115,28 @@ def test_a_disturbed_run_ends_as_an_undisturbed_one(place: Place, story: str, so
     assert place.cloud.left() == []
 
 
-def test_parts_of_releases_that_a_killed_run_left_go_with_the_last_lock(place: Place) -> None:
-    parameters = Parameters(
-        Aws(Wanted(REGION, ACCOUNT), lambda service, _: place.cloud.client(service)), Identity("team", "notes", "prod")
-    )
+@pytest.fixture
+def parameters(place: Place) -> Parameters:
+    aws = Aws(Wanted(REGION, ACCOUNT), lambda service, _: place.cloud.client(service))
+    return Parameters(aws, Identity("team", "notes", "prod"))
+
+
+def test_parts_of_releases_that_killed_runs_left_go_with_the_next_release(parameters: Parameters) -> None:
+    records = ParameterRecords(parameters)
+    first = Release.from_json(json.loads(_RELEASE.read_text(encoding="utf-8"))).renumbered(1)
+    records.add(first)
+    records.add(first.renumbered(2))
+    records.remove(1)
+    # Of one that was removed, of one that was never recorded, and of one that somebody else is about to record.
+    for name in ("parts/1/0123456789ab/0", "parts/3/0123456789ab/0", "parts/4/0123456789ab/0"):
+        parameters.create(name, "half of a release", {"kind": "parts"})
+    records.add(first.renumbered(3))
+    left = {one.name for one in parameters.listing() if "0123456789ab" in one.name}
+    assert left == {"parts/4/0123456789ab/0"}
+    assert [one.number for one in records.listing()] == [2, 3]
+
+
+def test_parts_of_releases_that_a_killed_run_left_go_with_the_last_lock(place: Place, parameters: Parameters) -> None:
     lock, holder = ParameterLock(parameters), Holder("me", "destroy", "token", 0.0, 1e12)
     parameters.create("parts/1/0123456789ab/0", "half of a release", {"kind": "parts"})
     parameters.create("secrets/KEPT", "value", {"version": "1"}, secret=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import hashlib
 import json
 import zlib
@@ -55,17 +56,39 @@ class ParameterRecords:
             self._parameters.create(f"{PARTS}/{name}", piece, {_KIND: PARTS})
         head = json.dumps({"schema": 1, "mark": mark, "parts": len(parts)})
         name = f"{RELEASES}/{release.number}"
-        if self._parameters.create(name, head, {_KIND: RELEASES}) is not None:
-            return
-        if self._parameters.below(RELEASES).get(str(release.number)) != head:
+        if (
+            self._parameters.create(name, head, {_KIND: RELEASES}) is None
+            and self._parameters.below(RELEASES).get(str(release.number)) != head
+        ):
             self._parameters.remove([f"{PARTS}/{part}" for part in parts])
             raise RecordTakenError(Problem(f"release {release.number} is already recorded", "deploy again"))
+        # The release is kept by now: what is not swept away harms nobody, and the next one sweeps again.
+        with contextlib.suppress(WorldError):
+            self._sweep(release.number, mark)
 
     def remove(self, number: int) -> None:
-        """Forget a release, its parts and what a killed writer left of it; its head goes first."""
-        self._parameters.remove([f"{RELEASES}/{number}"])
-        left = [name for name in self._parameters.below(PARTS) if name.startswith(f"{number}/")]
-        self._parameters.remove([f"{PARTS}/{name}" for name in left])
+        """Forget a release, its parts and what a killed writer left of it: in one call, or its head first."""
+        parts = [name for name in self._parameters.below(PARTS) if name.startswith(f"{number}/")]
+        self._parameters.remove([f"{RELEASES}/{number}", *(f"{PARTS}/{name}" for name in parts)])
+
+    def _sweep(self, newest: int, mark: str) -> None:
+        """Remove the parts that killed writers and removers left of this release and of those before it.
+
+        Nobody can need them: a number is taken once, so no head is ever made that names them.
+        """
+        names = [one.name for one in self._parameters.listing()]
+        heads = {name.partition("/")[2] for name in names if name.startswith(f"{RELEASES}/")}
+        left = []
+        for name in names:
+            folder, _, rest = name.partition("/")
+            number, _, part = rest.partition("/")
+            if folder != PARTS or not number.isdecimal() or int(number) > newest:
+                continue
+            is_named = part.startswith(f"{mark}/") if int(number) == newest else number in heads
+            if not is_named:
+                left.append(name)
+        if left:
+            self._parameters.remove(left)
 
 
 def _release(number: int, head: str, parts: Mapping[str, str]) -> Release:
