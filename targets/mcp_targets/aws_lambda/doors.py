@@ -112,13 +112,9 @@ def _api(request: DesiredInput, place: Where, function: Resource, alias: Resourc
         phase=Phase.SWITCH,
     )
     of = Ref(made.key, "ApiId")
+    source = Ref(made.key, "source")
     right = _right(
-        "api",
-        function,
-        alias,
-        Principal="apigateway.amazonaws.com",
-        Action="lambda:InvokeFunction",
-        SourceArn=Ref(made.key, "source"),
+        "api", function, alias, Principal="apigateway.amazonaws.com", Action="lambda:InvokeFunction", SourceArn=source
     )
     integration = Resource(
         INTEGRATION,
