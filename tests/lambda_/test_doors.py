@@ -13,7 +13,7 @@ import pytest
 from mcp_packager import engine
 from mcp_packager.errors import PackError
 from mcp_packager.target import Endpoint, Intent, Key, Verification
-from mcp_packager.testing.aws import REGION, Cloud, running
+from mcp_packager.testing.aws import ACCOUNT, REGION, Cloud, running
 from mcp_targets._aws.rights import actions
 from mcp_targets.aws_lambda.doors import ROUTE
 from mcp_targets.aws_lambda.examine import needed_for
@@ -225,6 +225,22 @@ def test_a_place_or_a_host_of_somebody_else_s_is_left_to_them(
         deployer.deploy(deployer.manifest(balanced(arn, more), public()), KEY="k")
     assert len(rules(cloud, arn)) == 1
     assert [one for one in cloud.left() if one.startswith(("function", "target group"))] == []
+
+
+def test_a_load_balancer_that_waits_less_long_than_a_call_takes_is_told_before_anything_is_made(
+    cloud: Cloud, deployer: Deployer
+) -> None:
+    slow = public().replace("[serve]\n", '[serve]\ntimeout = "2m"\n')
+    with pytest.raises(PackError, match="answers for a call itself after 60 s, and a call may take longer"):
+        deployer.deploy(deployer.manifest(balanced(listener(cloud)), slow), KEY="k")
+    assert [one for one in cloud.left() if not one.startswith("parameter")] == []
+
+
+def test_a_listener_that_is_not_there_is_told_before_anything_is_made(cloud: Cloud, deployer: Deployer) -> None:
+    elsewhere = f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:listener/app/gone/50dc6c495c0c9188/f2f7dc8efc522ab2"
+    with pytest.raises(PackError, match="there is no such listener"):
+        deployer.deploy(deployer.manifest(balanced(elsewhere), public()), KEY="k")
+    assert [one for one in cloud.left() if not one.startswith("parameter")] == []
 
 
 def test_another_listener_is_led_to_in_the_place_of_the_first(cloud: Cloud, deployer: Deployer) -> None:

@@ -22,6 +22,10 @@ _NO_RULE: Final = "RuleNotFound"
 _NO_TARGET: Final = "InvalidTarget"
 _NO_LISTENER: Final = "ListenerNotFound"
 _TAKEN: Final = "PriorityInUse"
+_NO_BALANCER: Final = "LoadBalancerNotFound"
+_IDLE: Final = "idle_timeout.timeout_seconds"
+_WAITS: Final = 60.0
+"""Seconds that a load balancer waits where it says nothing else."""
 _HIGHEST: Final = 50_000
 _TRIES: Final = 20
 _MOST_ARNS: Final = 20
@@ -84,6 +88,27 @@ class Balancers:
             except ClientError as error:
                 if code_of(error) not in {_NO_GROUP, _NO_RULE, _NO_TARGET}:
                     raise
+
+    def patient(self, listener: str, seconds: float) -> None:
+        """Hold that the listener's load balancer waits for a call that takes so long.
+
+        Raises:
+            UserError: it answers for the function before that, or is not there.
+        """
+        from botocore.exceptions import ClientError
+
+        # Elastic Load Balancing user guide, "Connection idle timeout"; a listener's ARN begins as its balancer's.
+        arn = listener.replace(":listener/", ":loadbalancer/").rpartition("/")[0]
+        with speaking(f"read how long {arn} waits"):
+            try:
+                said = self._client.describe_load_balancer_attributes(LoadBalancerArn=arn)["Attributes"]
+            except ClientError as error:
+                if code_of(error) == _NO_BALANCER:
+                    raise _no_listener(listener) from error
+                raise
+        waits = next((float(one["Value"]) for one in said if one["Key"] == _IDLE), _WAITS)
+        if waits < seconds:
+            raise _impatient(arn, waits, seconds)
 
     def _group(self) -> Said | None:
         from botocore.exceptions import ClientError
@@ -282,6 +307,18 @@ def _no_listener(listener: str) -> UserError:
             "name one of a load balancer in that account and region: listener under [target.lambda.alb]",
             Place(key="target.lambda.alb.listener"),
             found=listener,
+        )
+    )
+
+
+def _impatient(balancer: str, waits: float, seconds: float) -> UserError:
+    return UserError(
+        Problem(
+            f"the load balancer answers for a call itself after {waits:g} s, and a call may take longer",
+            f'say timeout = "{waits:g}s" or less under [serve], or have the load balancer wait longer ({_IDLE})',
+            Place(key="serve.timeout"),
+            expected=f"{waits:g} s at most",
+            found=f"{seconds:g} s; {balancer}",
         )
     )
 

@@ -54,6 +54,15 @@ class Entrance:
         if front == "alb" or "alb" in rights or RULE in kinds:
             yield from self._balancers.observe()
 
+    def rehearse(self, resource: Resource, seconds: float) -> None:
+        """Hold that what stands in front waits for a call that takes so long.
+
+        Raises:
+            UserError: it does not.
+        """
+        if resource.kind == RULE:
+            self._balancers.patient(str(resource.fields["ListenerArn"]), seconds)
+
     def apply(self, resource: Resource) -> Mapping[str, Value]:
         """Make one, or set it right."""
         if resource.kind in OF_AN_API:

@@ -145,6 +145,7 @@ BALANCER: Final = (
         "elasticloadbalancing",
         (
             "DescribeListeners",
+            "DescribeLoadBalancerAttributes",
             "DescribeRules",
             "DescribeTags",
             "DescribeTargetGroupAttributes",

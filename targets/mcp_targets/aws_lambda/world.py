@@ -215,12 +215,14 @@ class LambdaWorld:
                 raise _unknown(kind)
 
     def rehearse(self, plan: Plan) -> tuple[str, ...]:
-        """Hold that the function stays what it can only be made as.
+        """Hold that the function stays what it can only be made as, and that a new door fits.
 
         Raises:
-            UserError: a zip is to become an image, or the other way round.
+            UserError: a zip is to become an image, or the other way round; what stands in front gives up before a call.
         """
         for change in plan.changes:
+            if change.resource is not None and self._request.manifest is not None:
+                self._entrance.rehearse(change.resource, self._request.manifest.serve.timeout)
             if change.key.kind != FUNCTION or change.resource is None or change.observed is None:
                 continue
             had, wanted = change.observed.fields["PackageType"], change.resource.fields["PackageType"]
