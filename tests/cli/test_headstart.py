@@ -136,11 +136,9 @@ def test_a_manifest_that_became_wrong_is_told_and_no_code_is_run(hanging: Projec
 
 def test_what_is_wrong_before_the_code_is_told_first_and_the_child_is_ended(hanging: Project) -> None:
     (hanging.folder / "out.py").symlink_to("/etc/hostname")
-    started = time.monotonic()
     done = hanging.check()
     assert done.returncode == 1
     assert "link out of the project" in done.stderr
-    assert time.monotonic() - started < PATIENCE
     assert all(_gone(number) for number in hanging.imports())
 
 
