@@ -60,7 +60,7 @@ def allowed(aws: Aws, needed: Sequence[Needed]) -> Iterator[Finding]:
     denied = [str(one["EvalActionName"]) for one in results if one["EvalDecision"] != "allowed"]
     yield Finding(name, "ok", f"{len(results) - len(denied)} of {len(results)} are there", _NEED)
     for action in denied:
-        why = next(one.why for one in needed if action.partition(":")[2] in one.actions)
+        why = next(one.why for one in needed if action in actions([one]))
         state = "broken" if action in always else "missing"
         yield Finding(f"right to {action}", state, "not allowed", why, "have the IAM policy below attached to you")
 
