@@ -153,7 +153,8 @@ def test_an_interrupt_ends_it(hanging: Project) -> None:
     finally:
         child.kill()
         child.wait()
-    assert child.returncode == 130
+    # In the middle of an import Python may make another error of an interrupt.
+    assert child.returncode in {3, 130}
     assert _gone(number)
 
 

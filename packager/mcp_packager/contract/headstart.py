@@ -7,6 +7,7 @@ counts only where the very same extraction is asked for in the end; a wrong gues
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import hashlib
 import json
@@ -86,6 +87,8 @@ class HeadStart:
 
     def go(self, files: Mapping[Source, bytes], store: Store) -> None:
         """Begin; ``files`` are the author's."""
+        # Whatever way an interrupt takes through a half-loaded program, the child does not outlive it.
+        atexit.register(self.end)
         # A daemon, so that a process which is interrupted twice does not wait for it.
         self._worker = threading.Thread(target=self._work, args=(files, store), daemon=True)
         self._worker.start()
@@ -117,8 +120,9 @@ class HeadStart:
     def end(self) -> None:
         """End the child, where one still runs, and wait until it is gone."""
         self._unwanted.set()
-        if self._worker is not None:
+        if self._worker is not None and self._worker.ident is not None:
             self._worker.join()
+        atexit.unregister(self.end)
 
     def _work(self, files: Mapping[Source, bytes], store: Store) -> None:
         if self._request is None:
