@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import pytest
 
 from mcp_packager.contract.headstart import begun
 from mcp_packager.store import Store
-from tests.cli.process import PATIENCE, run
+from tests.cli.process import PATIENCE, command, run
 
 MANIFEST = '[tool]\nname = "one"\nversion = "1.0.0"\nentrypoint = "one"\n'
 
@@ -86,6 +87,21 @@ def hanging(project: Project) -> Project:
     return project
 
 
+_HEEDED = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+"""Whoever runs the tests in a shell's background has them, and all they start, ignore interrupts."""
+
+
+def _ends(number: int) -> bool:
+    """Whether a process that nobody waits for is gone before long."""
+    deadline = time.monotonic() + PATIENCE / 4
+    while not _gone(number):
+        if time.monotonic() > deadline:
+            os.kill(number, signal.SIGKILL)
+            return False
+        time.sleep(0.01)
+    return True
+
+
 def _gone(number: int) -> bool:
     """Whether a process that somebody killed and waited for is no more."""
     try:
@@ -133,11 +149,30 @@ def test_a_manifest_that_became_wrong_is_told_and_no_code_is_run(hanging: Projec
     assert hanging.imports() == []
 
 
-def test_what_is_wrong_before_the_code_is_told_first(hanging: Project) -> None:
+def test_what_is_wrong_before_the_code_is_told_first_and_the_child_is_ended(hanging: Project) -> None:
     (hanging.folder / "out.py").symlink_to("/etc/hostname")
     done = hanging.check()
     assert done.returncode == 1
     assert "link out of the project" in done.stderr
+    assert all(_ends(number) for number in hanging.imports())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_it_ends_with_the_command(hanging: Project, number: int) -> None:
+    whole = subprocess.Popen(
+        command(["check", "--project", str(hanging.folder)], first=_HEEDED),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    try:
+        child = hanging.awaited()
+        whole.send_signal(number)
+        whole.communicate(timeout=PATIENCE)
+    finally:
+        whole.kill()
+        whole.wait()
+    assert whole.returncode != 0
+    assert _ends(child)
 
 
 def test_a_new_file_is_seen(project: Project) -> None:

@@ -7,6 +7,7 @@ nothing.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import selectors
 import signal
@@ -63,22 +64,32 @@ def run(
     left running is nobody's concern.
 
     A program past its limit gets SIGABRT first, so that Python's fault handler says where it hangs, then SIGKILL,
-    with every process of its group. So it does, without the first, once ``unwanted`` says yes.
+    with every process of its group. So it does, without the first, once ``unwanted`` says yes. Its group also ends
+    when this process does, in whatever way.
 
     Raises:
         OSError: the program cannot be started.
         StoppedError: its answer is unwanted.
     """
-    child = subprocess.Popen(
-        argv,
-        env=dict(env),
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-        bufsize=0,
-    )
+    theirs, ours = os.pipe()
+    try:
+        child = subprocess.Popen(
+            argv,
+            env=dict(env),
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            bufsize=0,
+            pass_fds=(theirs,),
+        )
+        _end_with_us(child.pid, theirs)
+    except BaseException:
+        os.close(ours)
+        raise
+    finally:
+        os.close(theirs)
     stream = child.stdout
     if stream is None:
         raise OSError("no pipe")
@@ -95,6 +106,7 @@ def run(
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, signal.SIGKILL)
         child.wait()
+        os.close(ours)
         with stream:
             pass
     return Ended(child.returncode, kept.decode("utf-8", "replace"), late)
@@ -144,6 +156,17 @@ def _until_end(
 def _signal(child: subprocess.Popen[bytes], number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(child.pid, number)
+
+
+def _end_with_us(group: int, end: int) -> None:
+    """Have the system send SIGIO, which ends whoever does not ask for it, to a group once this process is gone.
+
+    ``end`` is the reading end of a pipe that the group inherits and nobody writes to: it is told when the other end,
+    which is this process's alone, closes. Nobody has to look, so a program that hangs is ended too.
+    """
+    with contextlib.suppress(OSError, AttributeError):  # AttributeError: a system without O_ASYNC
+        fcntl.fcntl(end, fcntl.F_SETOWN, -group)
+        fcntl.fcntl(end, fcntl.F_SETFL, fcntl.fcntl(end, fcntl.F_GETFL) | os.O_ASYNC)
 
 
 def _no_core(pid: int) -> None:
