@@ -71,6 +71,35 @@ def run(
         OSError: the program cannot be started.
         StoppedError: its answer is unwanted.
     """
+    child, lifeline = _start(argv, env, cwd)
+    stream = child.stdout
+    if stream is None:
+        raise OSError("no pipe")
+    try:
+        _no_core(child.pid)
+        os.set_blocking(stream.fileno(), False)
+        kept = bytearray()
+        late = not _until_end(child, stream, kept, time.monotonic() + limit, answer, unwanted)
+        if late:
+            _signal(child, signal.SIGABRT)
+            _until_end(child, stream, kept, time.monotonic() + _LAST_WORDS, answer, unwanted)
+    finally:
+        # A number stays a group's while one process of the group lives; without one there is nothing to kill.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+        os.close(lifeline)
+        with stream:
+            pass
+    return Ended(child.returncode, kept.decode("utf-8", "replace"), late)
+
+
+def _start(argv: Sequence[str], env: Mapping[str, str], cwd: Path) -> tuple[subprocess.Popen[bytes], int]:
+    """The child, and what keeps it alive while it is open: the writing end of a pipe.
+
+    Raises:
+        OSError: the program cannot be started.
+    """
     theirs, ours = os.pipe()
     try:
         child = subprocess.Popen(
@@ -90,26 +119,7 @@ def run(
         raise
     finally:
         os.close(theirs)
-    stream = child.stdout
-    if stream is None:
-        raise OSError("no pipe")
-    try:
-        _no_core(child.pid)
-        os.set_blocking(stream.fileno(), False)
-        kept = bytearray()
-        late = not _until_end(child, stream, kept, time.monotonic() + limit, answer, unwanted)
-        if late:
-            _signal(child, signal.SIGABRT)
-            _until_end(child, stream, kept, time.monotonic() + _LAST_WORDS, answer, unwanted)
-    finally:
-        # A number stays a group's while one process of the group lives; without one there is nothing to kill.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
-        os.close(ours)
-        with stream:
-            pass
-    return Ended(child.returncode, kept.decode("utf-8", "replace"), late)
+    return child, ours
 
 
 def _until_end(
