@@ -23,6 +23,7 @@ from mcp_packager.platforms import Platform
 from mcp_packager.progress import Silent
 from mcp_packager.testing.aws.running import unpacked
 from mcp_targets.aws_lambda.package import package
+from tests.lambda_.deployer import Deployer
 from tests.lambda_.fake import Cloud, running
 from tests.lambda_.functions import TRUST, Made, asked, look
 
@@ -104,3 +105,10 @@ def made(aws: Any, role: str) -> Made:
         return name
 
     return make
+
+
+@pytest.fixture
+def deployer(tmp_path: Path) -> Deployer:
+    folder = tmp_path / "tool"
+    folder.mkdir()
+    return Deployer(folder)

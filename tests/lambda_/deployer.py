@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from mcp_packager import engine
 from mcp_packager.manifest import Manifest, load
@@ -24,7 +28,24 @@ from mcp_packager.target import (
 from mcp_targets.aws_lambda import target
 from mcp_targets.aws_lambda.options import Options
 from mcp_targets.aws_lambda.world import LambdaWorld
-from tests.lambda_.fake import ACCOUNT, REGION
+from tests.lambda_.fake import ACCOUNT, REGION, Cloud, running
+
+
+@contextlib.contextmanager
+def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, slow: int = 0, **more: str) -> Iterator[Cloud]:
+    """An account that this process's clients reach, and more in the environment; `slow` as the fake takes it."""
+    folder = tmp_path / "aws"
+    folder.mkdir()
+    with running(folder, slow=slow, shy=0) as made:
+        for name, value in {**made.environ, **more}.items():
+            monkeypatch.setenv(name, value)
+        yield made
+
+
+def function(cloud: Cloud) -> Any:
+    """The one function of an account."""
+    (found,) = cloud.account.functions.values()
+    return found
 
 
 @dataclass

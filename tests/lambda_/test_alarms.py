@@ -10,9 +10,9 @@ import pytest
 
 from mcp_packager import engine
 from mcp_packager.errors import PackError
-from mcp_packager.testing.aws import ACCOUNT, REGION, Cloud, running
+from mcp_packager.testing.aws import ACCOUNT, REGION, Cloud
 from mcp_targets.aws_lambda.render import ALARM
-from tests.lambda_.deployer import Deployer
+from tests.lambda_.deployer import Deployer, account
 
 pytestmark = pytest.mark.timeout(600)
 TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:told"
@@ -21,19 +21,8 @@ QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:failed"
 
 @pytest.fixture
 def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    folder = tmp_path / "aws"
-    folder.mkdir()
-    with running(folder, slow=0, shy=0) as made:
-        for name, value in made.environ.items():
-            monkeypatch.setenv(name, value)
+    with account(tmp_path, monkeypatch) as made:
         yield made
-
-
-@pytest.fixture
-def deployer(tmp_path: Path) -> Deployer:
-    folder = tmp_path / "tool"
-    folder.mkdir()
-    return Deployer(folder)
 
 
 def alarms(cloud: Cloud) -> dict[str, dict[str, Any]]:

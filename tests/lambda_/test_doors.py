@@ -13,11 +13,11 @@ import pytest
 from mcp_packager import engine
 from mcp_packager.errors import PackError
 from mcp_packager.target import Endpoint, Intent, Key, Verification
-from mcp_packager.testing.aws import ACCOUNT, REGION, Cloud, running
+from mcp_packager.testing.aws import ACCOUNT, REGION, Cloud
 from mcp_targets._aws.rights import actions
 from mcp_targets.aws_lambda.doors import ROUTE
 from mcp_targets.aws_lambda.examine import needed_for
-from tests.lambda_.deployer import Deployer
+from tests.lambda_.deployer import Deployer, account
 from tests.lambda_.doors import listener
 
 pytestmark = pytest.mark.timeout(600)
@@ -27,19 +27,8 @@ BEARER = '[serve.auth]\nmode = "bearer"\nkeys = ["KEY"]\n[secrets.KEY]\n'
 
 @pytest.fixture
 def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    folder = tmp_path / "aws"
-    folder.mkdir()
-    with running(folder, slow=0, shy=0) as made:
-        for name, value in {**made.environ, "KEY": "k"}.items():
-            monkeypatch.setenv(name, value)
+    with account(tmp_path, monkeypatch, KEY="k") as made:
         yield made
-
-
-@pytest.fixture
-def deployer(tmp_path: Path) -> Deployer:
-    folder = tmp_path / "tool"
-    folder.mkdir()
-    return Deployer(folder)
 
 
 def balanced(arn: str, more: str = "") -> str:

@@ -11,7 +11,6 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from moto.s3.models import s3_backends
@@ -19,10 +18,10 @@ from moto.s3.models import s3_backends
 from mcp_packager import engine
 from mcp_packager.errors import PackError, UserError
 from mcp_packager.target import Artifact, Endpoint, Intent, Phase, Verification
-from mcp_packager.testing.aws import ACCOUNT, Cloud, running
+from mcp_packager.testing.aws import ACCOUNT, Cloud
 from mcp_targets.aws_lambda import waiting
 from mcp_targets.aws_lambda.doors import LIVE
-from tests.lambda_.deployer import Deployer
+from tests.lambda_.deployer import Deployer, account, function
 
 pytestmark = pytest.mark.timeout(600)
 NETWORK = '[target.lambda.vpc]\nsubnets = ["subnet-0a1b2c3d"]\nsecurity_groups = ["sg-0a1b2c3d"]\n'
@@ -33,24 +32,8 @@ LARGE = 51 * 2**20
 @pytest.fixture
 def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     monkeypatch.setattr(waiting, "_FIRST", 0.01)
-    folder = tmp_path / "aws"
-    folder.mkdir()
-    with running(folder, slow=2, shy=0) as made:
-        for name, value in made.environ.items():
-            monkeypatch.setenv(name, value)
+    with account(tmp_path, monkeypatch, slow=2) as made:
         yield made
-
-
-@pytest.fixture
-def deployer(tmp_path: Path) -> Deployer:
-    folder = tmp_path / "tool"
-    folder.mkdir()
-    return Deployer(folder)
-
-
-def function(cloud: Cloud) -> Any:
-    (found,) = cloud.account.functions.values()
-    return found
 
 
 def calls(cloud: Cloud, since: int, *wanted: str) -> list[str]:

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -40,8 +39,8 @@ from mcp_targets.aws_lambda.examine import NEEDED, needed_for
 from mcp_targets.aws_lambda.options import Options
 from mcp_targets.aws_lambda.render import ALIAS, FUNCTION, VERSION, alarm_names
 from mcp_targets.aws_lambda.settings import CONFIG
-from tests.lambda_.deployer import Deployer
-from tests.lambda_.fake import Cloud, running
+from tests.lambda_.deployer import Deployer, account, function
+from tests.lambda_.fake import Cloud
 
 pytestmark = pytest.mark.timeout(600)
 SECRET = "[secrets.TOKEN]\n"
@@ -50,24 +49,8 @@ CANARY = 'strategy = "canary"\n[target.lambda.canary]\nsteps = [10, 50]\nhold = 
 
 @pytest.fixture
 def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    folder = tmp_path / "aws"
-    folder.mkdir()
-    with running(folder, slow=0, shy=0) as made:
-        for name, value in made.environ.items():
-            monkeypatch.setenv(name, value)
+    with account(tmp_path, monkeypatch) as made:
         yield made
-
-
-@pytest.fixture
-def deployer(tmp_path: Path) -> Deployer:
-    folder = tmp_path / "tool"
-    folder.mkdir()
-    return Deployer(folder)
-
-
-def function(cloud: Cloud) -> Any:
-    (found,) = cloud.account.functions.values()
-    return found
 
 
 def test_a_deploy_is_whole_again_is_nothing_and_a_destroy_leaves_nothing(cloud: Cloud, deployer: Deployer) -> None:
